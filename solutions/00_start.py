@@ -1,0 +1,129 @@
+# %% [markdown]
+r"""
+# 0. Start here
+
+A network can be built correctly, run without an error, and still not learn, because the gradient that should teach its first
+layers has become a millionth of itself on the way to them. This course is about that one effect, the **vanishing gradient
+problem**: what causes it, how to see it, what it does to training, and what really helps. You will not be told; you will
+predict, measure, and now and then find a textbook wrong.
+"""
+
+# %% [markdown]
+r"""
+**You will be able to**
+
+- run the course on this machine and know that it works;
+- work through a round of *predict, run, explain, modify*, and through an exercise with its check.
+"""
+
+# %% [markdown]
+r"""
+## The lessons
+
+| | question | minutes |
+|---|---|---|
+| [1. Depth](01_depth.ipynb) | How far does a gradient travel? | 45 |
+| [2. Activation functions](02_activation.ipynb) | What does an activation do to a gradient? | 45 |
+| [3. Initialization](03_initialization.ipynb) | Where should the weights start? | 45 |
+
+Take them in this order; each uses what the one before has found. You need Python and a first acquaintance with torch: what a
+layer, a loss and `backward()` are.
+"""
+
+# %% [markdown] minutes=5
+r"""
+## A round, for practice
+
+Every lesson goes in rounds. First you **predict**: a question with a number for an answer, and a line in which you replace
+the `...` by your guess. Do write one down, even a bad one; a guess that turns out wrong is remembered better than an answer
+that was read. Then you **run** the next cells, read what is **explained** below them, and **modify** one thing.
+
+Cells are run with Shift+Enter. Here is a round about a number you may know.
+
+**Predict.** One sheet of paper is 0.1{#set} millimetres thick. Folded in half twenty times, how many metres high is the stack?
+"""
+
+# %% tags=["predict"]
+guess_height = 2.0  # metres
+
+# %%
+from vglab import check
+
+height = 0.1e-3 * 2**20
+check.prediction("0.1", guess_height, height)
+
+# %% [markdown]
+r"""
+**What you see.** Doubling twenty times multiplies by a million: the stack is over a hundred metres high. Halving twenty times
+divides by a million. A deep network multiplies its gradient once per layer, and twenty layers are not many.
+"""
+
+# %% [markdown] minutes=5
+r"""
+## An exercise, for practice
+
+### Exercise 0.1: shrink ★ 2 minutes
+
+Replace the `...` and run the cell. The check says what is right or the first thing that is wrong. You can try as often as you
+like, and two hints are folded below.
+"""
+
+# %% exercise="0.1" tags=["nbval-check-output"]
+def shrink(factor, depth):
+    """What is left of a gradient of size 1 after `depth` layers that each multiply it by `factor`."""
+    ### BEGIN SOLUTION
+    return factor**depth
+    ### END SOLUTION
+
+
+check.shrink(shrink)
+
+# %% [markdown]
+r"""
+<details><summary>Hint 1</summary>
+
+One layer multiplies by `factor`. Two layers multiply by `factor` twice.
+</details>
+
+<details><summary>Hint 2</summary>
+
+In Python a power is written `base**exponent`; do not forget `return`.
+</details>
+"""
+
+# %% [markdown]
+r"""
+## Does everything work?
+
+Run the next cell. It builds a network of twenty layers and measures the gradient that reaches each of them.
+"""
+
+# %%
+import vglab as vg
+
+x, y, *_ = vg.tasks.digits()
+vg.depth_plot(vg.gradient_profile(vg.mlp(20, act="tanh", seed=0), x[:64], y[:64]));
+
+# %% [markdown]
+r"""
+*Figure 0.1. If you see a line that falls from the upper right to the lower left, the course runs on this machine. It is the
+gradient of a twenty-layer network on its way from the loss, on the right, to the first layer.*
+"""
+
+# %% [markdown]
+r"""
+## Your record
+
+Predictions made and exercises passed are kept in a small file on this machine, `.vglab/progress.json` in your home folder.
+Nothing leaves the machine; delete the file to begin again.
+"""
+
+# %%
+from vglab import progress
+
+progress.table()
+
+# %% [markdown]
+r"""
+Ready? Open [lesson 1](01_depth.ipynb).
+"""

@@ -1,0 +1,504 @@
+# %% [markdown]
+r"""
+# 2. What does an activation do to a gradient?
+
+**Time** 45 minutes. **Needed first** Lesson 1: the backward signal, decades per layer.
+**New words** preactivation, rms slope, quadrature, saturation, per-layer factor, cosine.
+"""
+
+# %% [markdown]
+r"""
+**You will be able to**
+
+- derive the slopes of sigmoid and tanh and average any slope over the values that a layer really sees;
+- predict the **per-layer factor** of a network from its activation and its weights, and check it to a few per cent;
+- tell two causes of a small factor apart: a slope that is small even at its best, and **saturation**;
+- measure whether two different inputs are still different after some layers, and say why the sigmoid merges them.
+"""
+
+# %%
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+import vglab as vg
+from vglab import check, tasks
+
+x, y = tasks.digits().x[:256], tasks.digits().y[:256]
+
+# %% [markdown] minutes=9
+r"""
+## The slope a gradient meets
+
+On its way back through a unit $h = \varphi(z)$ the gradient is multiplied by $\varphi'(z)$, the slope of the activation
+at the **preactivation** $z$. For the two classics the slope can be written with the value alone:
+
+$$\sigma'(z) = \sigma(z)\,\bigl(1 - \sigma(z)\bigr) \le \tfrac14, \qquad \tanh'(z) = 1 - \tanh(z)^2 \le 1 .$$
+"""
+
+# %%
+slope = {
+    "sigmoid": lambda z: torch.sigmoid(z) * (1 - torch.sigmoid(z)),
+    "tanh": lambda z: 1 - torch.tanh(z) ** 2,
+    "ReLU": lambda z: (z > 0).to(z.dtype),
+}
+
+# %%
+grid = torch.linspace(-6, 6, 241)
+curves = [pd.DataFrame({"z": grid, "slope": f(grid), "activation": name}) for name, f in slope.items()]
+vg.scan_plot(pd.concat(curves), "z", "slope", by="activation", title="Where each activation lets the gradient through");
+
+# %% [markdown]
+r"""
+*Figure 2.1. Slopes of three activations. The sigmoid's is a low hill that never exceeds a quarter; the tanh's is a
+narrow hill that reaches 1 at the origin only; the ReLU's is a step, 0 on the left and 1 on the right.*
+
+A layer has many units and a batch has many examples, so the gradient meets not one slope but a whole distribution of
+them. A preactivation is a sum of many terms with random weights, hence close to Gaussian: $z \sim N(0, q)$ with some
+variance $q$. What counts for the *size* of the backward signal is the root of the mean square, the **rms slope**,
+$\sqrt{\mathbb{E}[\varphi'(z)^2]}$.
+
+**Predict.** What is the rms slope of tanh when $z$ has variance 1? Its slope at the origin is 1.
+"""
+
+# %% tags=["predict"]
+guess_tanh = 0.9  # rms slope of tanh for z ~ N(0, 1)
+
+# %% [markdown]
+r"""
+An average over a Gaussian is an integral, and **Gauss–Hermite quadrature** turns it into a weighted sum over a few
+well-chosen points. It is exact for polynomials up to twice as many degrees as there are points, and excellent for
+smooth functions.
+"""
+
+# %%
+points, weights = np.polynomial.hermite_e.hermegauss(100)
+points, weights = torch.tensor(points), torch.tensor(weights / weights.sum())
+
+
+# %%
+def expectation(f, q=1.0):
+    """E[f(z)] for z ~ N(0, q); f maps a tensor to a tensor of the same shape."""
+    return (weights * f(q**0.5 * points)).sum()
+
+
+# %% [markdown]
+r"""
+The rms slope of each of the three for $q = 1$:
+"""
+
+# %% tags=["nbval-check-output"]
+{name: round(expectation(lambda z: f(z) ** 2).sqrt().item(), 3) for name, f in slope.items()}
+
+# %%
+check.prediction("2.1", guess_tanh, expectation(lambda z: slope["tanh"](z) ** 2).sqrt())
+
+# %% [markdown]
+r"""
+**What you see.** The tanh passes on 0.68{#l2-tanh-rms-slope}, not 1: the origin is one point, and a Gaussian spends
+most of its weight beside it. The sigmoid passes on 0.21{#l2-sigmoid-rms-slope}, close to its best, since its hill is
+four times as wide as it is high. The ReLU passes on $1/\sqrt2$, because half of its units are off, whatever $q$ is.
+
+**What it does not show.** What $q$ is. That depends on the weights, and on what the layers below have made of the
+input; it is the next thing to find.
+
+**Modify.** Put `q=0.01` into the golden cell, and then `q=100`. Which activation does not care?
+"""
+
+# %% [markdown] minutes=10
+r"""
+## A factor you can predict
+
+Write `sigma_w` for the scale of the weights, $W_{ij} \sim N(0, \sigma_w^2 / n)$ with $n$ inputs. Two short lines follow
+the variance forward and the gradient back,
+
+$$q_{l+1} = \sigma_w^2\,\mathbb{E}\bigl[\varphi(z)^2\bigr], \qquad
+\text{factor}_l = \sigma_w \sqrt{\mathbb{E}\bigl[\varphi'(z)^2\bigr]}, \qquad z \sim N(0, q_l) .$$
+
+The first is equation 3 of [Poole et al. (2016)](https://arxiv.org/abs/1606.05340), the second the square root of
+$\chi_1$ in [Schoenholz et al. (2017)](https://arxiv.org/abs/1611.01232). They hold for wide layers with independent
+weights, before training. No network is needed to evaluate them.
+"""
+
+# %%
+def factor(phi, slope, sigma_w, q=1.0, layers=50):
+    """The per-layer factor that a deep network of this activation settles at."""
+    for _ in range(layers):
+        q = sigma_w**2 * expectation(lambda z: phi(z) ** 2, q)
+    return (sigma_w * expectation(lambda z: slope(z) ** 2, q).sqrt()).item()
+
+
+# %% [markdown]
+r"""
+**Predict.** A tanh network with torch's default weights, $\sigma_w = 1/\sqrt3 \approx$ 0.58{#set}. The slope of tanh is at
+most 1, and the weights shrink the signal as it goes deeper, so that its units come to work ever closer to the origin.
+What factor per layer results?
+"""
+
+# %% tags=["predict"]
+guess_factor = 0.4  # per-layer factor of tanh at sigma_w = 1 / sqrt(3)
+
+# %% tags=["nbval-check-output"]
+third = 3**-0.5
+{"sigmoid": round(factor(torch.sigmoid, slope["sigmoid"], third), 3), "tanh": round(factor(torch.tanh, slope["tanh"], third), 3)}
+
+# %%
+check.prediction("2.2", guess_factor, factor(torch.tanh, slope["tanh"], third))
+
+# %% [markdown]
+r"""
+Now the networks. `vg.theory` holds the same two lines for any activation; here they stand beside eight real networks
+of ten layers, with the width and the digits of lesson 1. The numbers are decades lost per layer.
+"""
+
+# %%
+names = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"]
+tables = [
+    vg.gradient_profile(vg.mlp(10, width=128, act=name, sigma_w=third, seed=seed), x, y).assign(act=name, seed=seed)
+    for name in names
+    for seed in range(3)
+]
+theory = {name: vg.theory.gradient_profile(name, 10, third, q0=x.square().mean().item() / 3) for name in names}
+
+# %% [markdown]
+r"""
+Decades are read from the two ends, layer 1 and layer 10, nine steps apart; three seeds are averaged.
+"""
+
+# %% tags=["nbval-check-output"]
+signal = pd.concat(tables).dropna(subset="slope").groupby(["act", "seed"]).grad_rms
+measured = (np.log10(signal.last() / signal.first()) / 9).groupby("act").mean()
+pd.DataFrame({"theory": {name: -np.log10(line[0]) / 9 for name, line in theory.items()}, "measured": measured}).round(2)
+
+# %%
+five = ["sigmoid", "silu", "relu", "tanh", "selu"]
+vg.depth_plot(pd.concat(tables).query("act in @five"), by="act", theory=theory);
+
+# %% [markdown]
+r"""
+*Figure 2.2. Ten layers with torch's default weight scale and five activations: every one of them loses the gradient,
+ReLU and SELU included, and theory (dashed) says by how much. Medians and ranges of three seeds; all lines end at 1 on
+the right.*
+
+**What you see.** The factor of the sigmoid is 0.14{#l2-sigmoid-default-factor}, that of tanh
+0.58{#l2-tanh-default-factor}: as the signal shrinks, tanh's slope does go to 1, and what remains is the weights' own
+$1/\sqrt3$. That tanh "cannot vanish because its slope is 1 at the origin" overlooks the other half of the factor. And
+not one activation escapes: with these weights ReLU loses 0.39{#l2-relu-default-decades} decades per layer, GELU and
+SiLU more.
+
+**What it does not show.** The formulas are for infinitely wide layers. At 128 units the measured numbers scatter by a
+few per cent between seeds, and the errors of ten layers add up.
+
+**Modify.** Change the width from `128` to `32`, then to `512`. What happens to the bands?
+"""
+
+# %% [markdown] minutes=10
+r"""
+## Saturation, the usual suspect
+
+"Sigmoids saturate, so gradients vanish." Saturation means that $|z|$ is large and the slope practically 0. But with
+torch's weights the units of a sigmoid network sit near $z = 0$, where the slope is *largest*, and the gradient vanishes
+all the same. To see saturation at work it has to be provoked, with large weights.
+
+**Predict.** Sixteen times the Xavier scale, `sigma_w = 16`: three units in four are saturated, their slope under a
+tenth of a quarter. What is the per-layer factor of this sigmoid network?
+"""
+
+# %% tags=["predict"]
+guess_saturated = 0.02  # per-layer factor of the sigmoid at sigma_w = 16
+
+# %%
+rows = []
+for sigma_w in np.geomspace(0.25, 32, 15):
+    for seed in range(3):
+        profile = vg.gradient_profile(vg.mlp(12, width=128, act="sigmoid", sigma_w=sigma_w, seed=seed), x, y)
+        deep = profile[profile.kind == "Sigmoid"].iloc[4:11]
+        rows += [{"sigma_w": sigma_w, "reading": "per-layer factor", "value": deep.gain.median()}]
+        rows += [{"sigma_w": sigma_w, "reading": "rms slope", "value": deep.slope.median()}]
+scan = pd.DataFrame(rows)
+
+# %% name="figure-saturation"
+dial = np.geomspace(0.25, 32, 60)
+curves = {"per-layer factor": vg.theory.layer_factor("sigmoid", dial), "rms slope": vg.theory.layer_factor("sigmoid", dial) / dial}
+lines = [pd.DataFrame({"sigma_w": dial, "reading": name, "value": line}) for name, line in curves.items()]
+ax = vg.scan_plot(scan, "sigma_w", "value", by="reading", theory=pd.concat(lines), guess=(16, guess_saturated), logx=True, logy=True,
+                  title="The sigmoid's slope and factor", labels={"sigma_w": "weight scale σ_w", "value": "rms slope and factor"})
+
+# %% [markdown]
+r"""
+*Figure 2.3. The sigmoid's rms slope and its per-layer factor against the weight scale, both axes logarithmic. The slope
+starts at a quarter and falls as units saturate; the factor, slope times scale, rises all the way and passes 1 near
+$\sigma_w = 10$. Medians and ranges of three seeds, theory dashed.*
+"""
+
+# %%
+wide = vg.gradient_profile(vg.mlp(12, width=128, act="sigmoid", sigma_w=16.0, seed=0), x, y)
+wide = wide[wide.kind == "Sigmoid"].iloc[4:11]
+check.prediction("2.3", guess_saturated, wide.gain.median())
+
+# %% tags=["nbval-check-output"]
+f"saturated: {wide.saturated.mean():.1f} of all values; rms slope: {wide.slope.median():.2f}"
+
+# %% [markdown]
+r"""
+**What you see.** With three quarters of its values saturated the network's factor is 1.2{#l2-saturated-factor}: its
+gradient *explodes*. Two things happen as weights grow. More units saturate, which lowers the rms slope, here to
+0.08{#l2-saturated-slope}; and what the others pass on is multiplied by larger weights. The second wins. In the limit
+the rms slope falls like $1/\sqrt{\sigma_w}$, so the factor grows like $\sqrt{\sigma_w}$ and there is no peak.
+
+So two causes must be kept apart. The **central slope**: a quarter at best, it does the damage at every ordinary
+initialization. And **saturation**: it silences most units completely and leaves the signal to a few. Few units mean
+wild gradients, not small ones.
+
+> **Careful.** All this is said of networks before training. During training [Glorot and Bengio
+> (2010)](https://proceedings.mlr.press/v9/glorot10a.html), section 3.1, saw the top layer of sigmoid networks drift into
+> saturation at 0 and stay there for a long time: a third mechanism, which needs a training run to be seen.
+
+**What it does not show.** Whether such a network learns. The signal that comes back is large and erratic; lesson 4 asks.
+"""
+
+# %% [markdown] minutes=4
+r"""
+## Under the microscope
+
+The histogram is measured: it holds the preactivations of one layer of a real network over 64 digits. The curve is the
+activation's slope. Where the two overlap, gradient gets through. Move `sigma_w` and watch the histogram spread out of
+the window; then take layer 1, 2 and 5 of a tanh network at `sigma_w = 0.58` and watch it shrink into the origin.
+"""
+
+# %%
+vg.widgets.slope_microscope()
+
+# %% [markdown]
+r"""
+*Figure 2.4. The slope microscope: how the preactivations of a chosen layer lie over the activation and its slope. The
+line of text reads the measured rms slope, the share of saturated values and the per-layer factor beside theory.*
+"""
+
+# %% [markdown] minutes=7
+r"""
+## The other thing that is lost
+
+A gradient can be small. It can also be *useless*, because the network no longer knows which input it is looking at.
+Take two different digits and follow the **cosine** of the angle between their activations: 0 means unrelated
+directions, 1 means the same direction. The standardized images start near 0.
+
+**Predict.** After three sigmoid layers with Xavier's weights, what is the cosine between two different digits?
+"""
+
+# %% tags=["predict"]
+guess_cosine = 0.3  # cosine between two digits after three sigmoid layers
+
+# %%
+pairs = {"sigmoid": 1.0, "ReLU": 2**0.5, "tanh": 1.0}
+tables = [
+    vg.gradient_profile(vg.mlp(10, act=name.lower(), sigma_w=sigma_w, seed=seed), x, y).assign(act=name, seed=seed)
+    for name, sigma_w in pairs.items()
+    for seed in range(3)
+]
+vg.depth_plot(pd.concat(tables), "cosine", by="act");
+
+# %% [markdown]
+r"""
+*Figure 2.5. Mean cosine between the activations of two different digits, layer by layer. Tanh keeps them at right
+angles, ReLU lets them drift together slowly, the sigmoid makes them one within three layers. Medians and ranges of
+three seeds.*
+"""
+
+# %%
+cosines = tables[0][tables[0].kind == "Sigmoid"].cosine
+check.prediction("2.4", guess_cosine, cosines.iloc[2])
+
+# %% [markdown]
+r"""
+**What you see.** After one layer the cosine is 0.87{#l2-sigmoid-cosine-1}, after three it is 0.999{#l2-sigmoid-cosine-3}.
+The reason is not the slope but the *mean*: a sigmoid's outputs lie around one half, so every activation vector is one
+and the same long vector plus a small difference, and each layer halves the difference again and adds the mean anew.
+
+Tanh is the same curve moved and stretched, $\tanh z = 2\sigma(2z) - 1$, with mean 0, and its cosine stays at
+0.00{#l2-tanh-cosine}. [LeCun et al. (1998)](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf), section 4.4, asked for
+activations that are centred for a related reason.
+
+Keep the two diseases apart. A gradient that is small but still tells inputs apart can be rescaled, and an optimizer
+that rescales, such as Adam, can help. Where the inputs have become one direction, nothing downstream can bring the
+difference back.
+
+**What it does not show.** A cosine of 0.999{#l2-sigmoid-cosine-3} is not 1: in exact arithmetic the difference is still
+there, and training may find it. It has to find it first.
+
+**Modify.** Draw the sigmoid network's weights with `sigma_w = 4.0`. How many layers keep two digits apart?
+"""
+
+# %% [markdown]
+r"""
+## Exercises
+"""
+
+# %% [markdown] minutes=10
+r"""
+### Exercise 2.1: the rms slope of anything ★★ 10 minutes
+
+Generalize the first section: for any smooth activation and any variance, by quadrature, with the slope from autograd.
+"""
+
+# %% exercise="2.1" tags=["nbval-check-output"]
+def rms_slope(phi, q):
+    """sqrt(E[phi'(z)^2]) for z ~ N(0, q). phi maps a tensor to a tensor, q is a number. Returns one number."""
+    ### BEGIN SOLUTION
+    z = (q**0.5 * points).requires_grad_()
+    (slopes,) = torch.autograd.grad(phi(z).sum(), z)
+    return (weights * slopes**2).sum().sqrt()
+    ### END SOLUTION
+
+
+check.rms_slope(rms_slope)
+
+# %% [markdown]
+r"""
+<details><summary>Hint 1</summary>
+
+`points` are for variance 1. Values with variance $q$ are $\sqrt q$ times as large.
+</details>
+
+<details><summary>Hint 2</summary>
+
+For an elementwise function, `torch.autograd.grad(phi(z).sum(), z)` is the vector of slopes: each $z$ enters one term
+of the sum.
+</details>
+"""
+
+# %% [markdown] minutes=4
+r"""
+### Exercise 2.2: one curve, moved ★ 4 minutes
+
+Write tanh with the sigmoid alone. Then say, in a sentence to yourself, which of the two numbers you put in buys the slope
+of 1 and which buys the mean of 0.
+"""
+
+# %% exercise="2.2" tags=["nbval-check-output"]
+def tanh_from_sigmoid(z):
+    """tanh(z), computed with torch.sigmoid and arithmetic. z: any shape."""
+    ### BEGIN SOLUTION
+    return 2 * torch.sigmoid(2 * z) - 1
+    ### END SOLUTION
+
+
+check.tanh_from_sigmoid(tanh_from_sigmoid)
+
+# %% [markdown]
+r"""
+<details><summary>Hint 1</summary>
+
+The sigmoid runs from 0 to 1, tanh from $-1$ to 1: stretch it upwards first, then move it down.
+</details>
+
+<details><summary>Hint 2</summary>
+
+The slope at the origin is still only half of tanh's. What does a factor inside the sigmoid do to it?
+</details>
+"""
+
+# %% [markdown] minutes=10
+r"""
+### Exercise 2.3: how wide is the healthy window? ★★ 10 minutes
+
+One sigmoid unit with one input $a$ passes the gradient on undiminished where $|w\,\sigma'(wa + b)| \ge 1$. For which
+inputs is that so? Compute the width of that interval of $a$; it does not depend on $b$.
+"""
+
+# %% exercise="2.3" tags=["nbval-check-output"]
+def healthy_width(w):
+    """Width of the interval of a on which |w sigmoid'(w a + b)| >= 1; 0.0 if there is none. w: a number, not 0."""
+    ### BEGIN SOLUTION
+    if abs(w) <= 4:
+        return 0.0
+    h = (1 + (1 - 4 / abs(w)) ** 0.5) / 2
+    return 2 * np.log(h / (1 - h)) / abs(w)
+    ### END SOLUTION
+
+
+check.healthy_width(healthy_width)
+
+# %% [markdown]
+r"""
+<details><summary>Hint 1</summary>
+
+With $h = \sigma(z)$ the condition is $|w|\,h(1-h) \ge 1$, a quadratic inequality in $h$. When has it no solution?
+</details>
+
+<details><summary>Hint 2</summary>
+
+Go back from $h$ to $z = \ln\frac{h}{1-h}$, and from $z$ to $a$: an interval of $z$ is $|w|$ times as wide as one of $a$.
+</details>
+
+The problem is from chapter 5 of [Nielsen (2015)](http://neuralnetworksanddeeplearning.com/chap5.html). When it is solved,
+look for the $w$ with the widest window; its width is a fair measure of how narrow the sigmoid's path is.
+"""
+
+# %% [markdown] minutes=15
+r"""
+### Exercise 2.4: an activation of your own ★★★ 15 minutes, open
+
+Choose numbers $\lambda$ and $a$ such that $\varphi(z) = \lambda \tanh(a z)$ keeps both the variance and the gradient at
+$\sigma_w = 1$: $\mathbb{E}[\varphi^2] = 1$ and $\mathbb{E}[\varphi'^2] = 1$ for $z \sim N(0, 1)$. Is there such a pair? If
+not, what is the best compromise, and by which measure? `vg.theory.layer_factor` and `vg.mlp` take a function as `act`.
+"""
+
+# %%
+mine = lambda z: 1.0 * torch.tanh(1.0 * z)
+print(f"mean square {vg.theory.mean_square(mine):.3f}, rms slope {vg.theory.rms_slope(mine):.3f}, factor {vg.theory.layer_factor(mine, 1.0):.3f}")
+
+# %% [markdown] tags=["solution"]
+r"""
+**One answer.** $\mathbb{E}[\varphi'^2] \ge \mathrm{Var}[\varphi]$ for every function of a Gaussian (the Gaussian Poincaré
+inequality), with equality only for a straight line; tanh has mean 0, so both can be 1 only as $a \to 0$ and $\lambda = 1/a$.
+Any curved choice with mean square 1 has a factor above 1 and lets gradients grow a little: [LeCun et al.
+(1998)](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf) took `1.7159 tanh(2z/3)`, which `vg.theory` puts at a mean
+square near 1 and a factor slightly above it. A small $a$ gets as close to 1 as you like and gives up the curvature, which is
+what the layer is there for. SELU makes the same trade for an activation with a kink.
+"""
+
+# %% [markdown] minutes=3
+r"""
+## What we saw
+
+- The slope that counts is averaged over a Gaussian: 0.21{#l2-sigmoid-rms-slope} for the sigmoid and
+  0.68{#l2-tanh-rms-slope} for tanh at variance 1.
+- Slope times `sigma_w` predicts the per-layer factor of a real network to a few per cent. With torch's default weights
+  no activation keeps its gradient.
+- The sigmoid's gradient vanishes while its units are *not* saturated; provoked by weights of sixteen times the usual
+  size, saturation goes with a factor of 1.2{#l2-saturated-factor}, an explosion.
+- Three sigmoid layers bring two digits to a cosine of 0.999{#l2-sigmoid-cosine-3}: information is lost, not only gradient.
+
+**Where next.** Half of the factor is the weights'. Lesson 3 asks where they should start.
+"""
+
+# %% [markdown]
+r"""
+## In your own model
+
+```python
+with vg.probe(model) as seen:
+    loss_fn(model(x), y).backward()
+seen.table[["layer", "kind", "slope", "saturated", "cosine", "gain"]].dropna(subset="slope")
+```
+
+A slope far below 1 with few saturated values is a matter of the activation; many saturated values are a matter of the
+weights or the learning rate; a cosine near 1 in the middle of the network means that it has stopped telling inputs apart.
+"""
+
+# %% [markdown]
+r"""
+## Sources
+
+- Y. LeCun, L. Bottou, G. Orr and K.-R. Müller (1998), [*Efficient BackProp*](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf),
+  section 4.4.
+- X. Glorot and Y. Bengio (2010), [*Understanding the difficulty of training deep feedforward neural
+  networks*](https://proceedings.mlr.press/v9/glorot10a.html), AISTATS, section 3.1.
+- B. Poole, S. Lahiri, M. Raghu, J. Sohl-Dickstein and S. Ganguli (2016), [*Exponential expressivity in deep neural networks
+  through transient chaos*](https://arxiv.org/abs/1606.05340), NeurIPS, equation 3.
+- S. Schoenholz, J. Gilmer, S. Ganguli and J. Sohl-Dickstein (2017), [*Deep information
+  propagation*](https://arxiv.org/abs/1611.01232), ICLR.
+- M. Nielsen (2015), [*Neural Networks and Deep Learning*](http://neuralnetworksanddeeplearning.com/chap5.html), chapter 5.
+"""

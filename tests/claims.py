@@ -1,0 +1,217 @@
+"""The claims register: every measured number in the lessons' text, with the experiment that recomputes it.
+
+A number in the text carries its claim's name, `0.63{#l1-xavier-sigmoid-decades}`. Each experiment below is run with
+`SEEDS`, none of which a lesson shows, and the median of each of its readings must lie within the tolerance of the
+number as it is written. The tolerance is stated beside the name: `within` is absolute, `at_least` is one-sided.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import vglab as vg
+from vglab import tasks, theory
+
+SEEDS = (11, 12, 13)
+EXPERIMENTS = {}  # name -> (function of a seed returning {claim: reading}, {claim: test of (written, median)})
+
+
+def within(tolerance):
+    return lambda written, median: abs(written - median) <= tolerance
+
+
+def at_least(written, median):
+    return median >= written
+
+
+def experiment(**tests):
+    def register(function):
+        EXPERIMENTS[function.__name__] = (function, {name.replace("_", "-"): test for name, test in tests.items()})
+        return function
+
+    return register
+
+
+def digits(n=256):
+    data = tasks.digits()
+    return data.x[:n], data.y[:n]
+
+
+def signal(depth, seed, **net):
+    """The backward signal behind each hidden layer, (depth,)."""
+    profile = vg.gradient_profile(vg.mlp(depth, seed=seed, **net), *digits())
+    return profile.grad_rms[profile.slope.notna()].to_numpy()
+
+
+def decades(line):
+    """Decades lost per layer, by least squares."""
+    return np.polyfit(np.arange(len(line)), np.log10(line), 1)[0]
+
+
+def train(model, steps, *, lr, seed, momentum=0.0):
+    """Losses of SGD on random batches of 128 digits, as in lesson 3."""
+    data = tasks.digits()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
+    batches, losses = torch.Generator().manual_seed(seed), []
+    for _ in range(steps):
+        batch = torch.randint(len(data.x), (128,), generator=batches)
+        loss = F.cross_entropy(model(data.x[batch]), data.y[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+# ---------------------------------------------------------------- lesson 1
+
+
+@experiment(
+    l1_default_sigmoid_weight_decades=within(0.5),
+    l1_default_sigmoid_factor=within(0.006),
+    l1_default_sigmoid_decades=within(0.02),
+    l1_default_weight_factor=within(0.01),
+)
+def torch_sigmoids_of_twenty_layers(seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(*[m for _ in range(20) for m in (nn.Linear(64, 64), nn.Sigmoid())], nn.Linear(64, 10))
+    x, y = digits()
+    with vg.probe(model) as seen:
+        F.cross_entropy(model(x), y).backward()
+    norms = [layer.weight.grad.double().norm().item() for layer in model if isinstance(layer, nn.Linear)]
+    sigmoids = seen.table[seen.table.kind == "Sigmoid"]
+    return {
+        "l1-default-sigmoid-weight-decades": np.log10(norms[19] / norms[0]),
+        "l1-default-sigmoid-factor": sigmoids.gain.median(),
+        "l1-default-sigmoid-decades": decades(sigmoids.grad_rms),
+        "l1-default-weight-factor": model[2].weight.std().item() * 8,
+    }
+
+
+@experiment(
+    l1_xavier_sigmoid_decades=within(0.02),
+    l1_default_relu_decades=within(0.03),
+    l1_default_tanh_decades=within(0.015),
+    l1_wild_tanh_decades=within(0.02),
+)
+def five_networks_of_twenty_layers(seed):
+    return {
+        "l1-xavier-sigmoid-decades": decades(signal(20, seed, act="sigmoid", sigma_w=1.0)),
+        "l1-default-relu-decades": decades(signal(20, seed, act="relu")),
+        "l1-default-tanh-decades": decades(signal(20, seed, act="tanh")),
+        "l1-wild-tanh-decades": -decades(signal(20, seed, act="tanh", sigma_w=8.0)),
+    }
+
+
+@experiment(l1_product_median=within(0.0005))
+def product_of_twenty_matrices(seed):
+    generator = torch.Generator().manual_seed(seed)
+    matrices = torch.randn(20, 64, 64, generator=generator, dtype=torch.float64) / 8
+    return {"l1-product-median": torch.linalg.svdvals(torch.linalg.multi_dot([*matrices])).median().item()}
+
+
+@experiment(l1_trained_fall_first=within(15), l1_trained_fall_last=within(20), l1_trained_ratio=within(0.25))
+def healthy_network_after_training(seed):
+    model, (x, y) = vg.mlp(5, act="relu", sigma_w=2**0.5, seed=seed), digits()
+    reading = lambda: vg.gradient_profile(model, x, y).query("kind == 'ReLU'").grad_rms.to_numpy()
+    before, optimizer = reading(), torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    after = reading()
+    fall = before / after
+    return {
+        "l1-trained-fall-first": fall[0],
+        "l1-trained-fall-last": fall[-1],
+        "l1-trained-ratio": after[0] / after[-1],
+    }
+
+
+# ---------------------------------------------------------------- lesson 2
+
+
+@experiment(l2_tanh_rms_slope=within(0.006), l2_sigmoid_rms_slope=within(0.006))
+def slopes_by_drawing_a_million_numbers(seed):
+    z = torch.randn(10**6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    sigmoid = torch.sigmoid(z)
+    return {
+        "l2-tanh-rms-slope": (1 - z.tanh() ** 2).square().mean().sqrt().item(),
+        "l2-sigmoid-rms-slope": (sigmoid * (1 - sigmoid)).square().mean().sqrt().item(),
+    }
+
+
+@experiment(l2_sigmoid_default_factor=within(0.006), l2_tanh_default_factor=within(0.015), l2_relu_default_decades=within(0.02))
+def factors_at_the_default_scale(seed):
+    middle = lambda act: signal(10, seed, act=act, width=128, sigma_w=theory.TORCH_DEFAULT)
+    return {
+        "l2-sigmoid-default-factor": 10 ** -decades(middle("sigmoid")[4:]),
+        "l2-tanh-default-factor": 10 ** -decades(middle("tanh")[4:]),
+        "l2-relu-default-decades": decades(middle("relu")),
+    }
+
+
+@experiment(l2_saturated_factor=within(0.1), l2_saturated_slope=within(0.006))
+def saturated_sigmoids(seed):
+    profile = vg.gradient_profile(vg.mlp(12, width=128, act="sigmoid", sigma_w=16.0, seed=seed), *digits())
+    deep = profile[profile.kind == "Sigmoid"].iloc[4:11]
+    assert 0.68 < deep.saturated.mean() < 0.8, "the text says: three quarters of the values are saturated"
+    return {"l2-saturated-factor": deep.gain.median(), "l2-saturated-slope": deep.slope.median()}
+
+
+@experiment(l2_sigmoid_cosine_1=within(0.02), l2_sigmoid_cosine_3=within(0.001), l2_tanh_cosine=within(0.01))
+def cosines_between_digits(seed):
+    cosine = lambda act: vg.gradient_profile(vg.mlp(10, act=act, sigma_w=1.0, seed=seed), *digits()).dropna(subset="slope").cosine
+    sigmoid, tanh = cosine("sigmoid").to_numpy(), cosine("tanh").to_numpy()
+    return {"l2-sigmoid-cosine-1": sigmoid[0], "l2-sigmoid-cosine-3": sigmoid[2], "l2-tanh-cosine": tanh[-1]}
+
+
+# ---------------------------------------------------------------- lesson 3
+
+
+@experiment(l3_default_sigma=within(0.01), l3_default_relu_factor=within(0.02), l3_theory_growth=within(0.5), l3_small_relu_decades=within(0.03))
+def scales_of_twenty_relu_layers(seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        fresh = nn.Linear(64, 64)
+    variance = theory.variance_profile("relu", 20, 2.0)
+    return {
+        "l3-default-sigma": fresh.weight.std().item() * 8,
+        "l3-default-relu-factor": 10 ** -decades(signal(20, seed, act="relu", width=128)),
+        "l3-theory-growth": (variance[-1] / variance[0]) ** 0.5,
+        "l3-small-relu-decades": decades(signal(20, seed, act="relu", sigma_w=theory.TORCH_DEFAULT)),
+    }
+
+
+@experiment(l3_default_accuracy=within(0.01), l3_he_accuracy=at_least)
+def training_twenty_relu_layers(seed):
+    data, readings = tasks.digits(), {}
+    for name, sigma_w in {"l3-default-accuracy": None, "l3-he-accuracy": 2**0.5}.items():
+        model = vg.mlp(20, act="relu", sigma_w=sigma_w, seed=seed)
+        train(model, 400, lr=0.01, momentum=0.9, seed=seed)
+        readings[name] = (model(data.x).argmax(1) == data.y).double().mean().item()
+    return readings
+
+
+@experiment(l3_small_plateau=within(40), l3_tiny_plateau=at_least, l3_he_plateau=within(5))
+def plateaus_of_two_layers(seed):
+    def plateau(std, steps):
+        losses = train(vg.mlp(2, act="relu", sigma_w=8 * std, seed=seed), steps, lr=0.1, seed=seed)
+        return next((step for step, loss in enumerate(losses, 1) if loss < 1), steps)
+
+    return {
+        "l3-small-plateau": plateau(0.01, 800),
+        "l3-tiny-plateau": plateau(0.001, 3000),
+        "l3-he-plateau": plateau(0.18, 100),
+    }
+
+
+@experiment(l3_constant_rank=within(0), l3_constant_loss=within(0.1))
+def equal_weights(seed):
+    model = vg.init_(vg.mlp(3, act="tanh", seed=seed), "constant", sigma_w=1.0)
+    losses = train(model, 200, lr=0.1, seed=seed)
+    return {
+        "l3-constant-rank": torch.linalg.matrix_rank(model.linear2.weight.detach()).item(),
+        "l3-constant-loss": np.mean(losses[-20:]),
+    }

@@ -1,0 +1,30 @@
+"""vglab: measure, predict and repair the gradients of any torch model.
+
+Four ideas carry the package: a torch model, a probe, a table, a verdict. Import it as ``import vglab as vg``.
+"""
+
+from importlib import import_module
+
+from .nets import init_, mlp
+from .probe import gradient_profile, probe
+
+__version__ = "0.1.0"
+
+_FIGURES = ("depth_plot", "histogram_plot", "scan_plot", "training_plot")
+_LAZY = {"check", "figures", "tasks", "theory", "widgets"}
+
+__all__ = ["__version__", "check", "gradient_profile", "init_", "mlp", "probe", "tasks", "theory", "widgets"]
+
+
+def __getattr__(name):
+    # Figures, data and widgets pull in matplotlib, scikit-learn and ipywidgets: loaded on first use, so that
+    # `import vglab` costs little more than torch and pandas, which a working engineer has loaded anyway.
+    if name in _LAZY:
+        return import_module(f".{name}", __name__)
+    if name in _FIGURES:
+        return getattr(import_module(".figures", __name__), name)
+    raise AttributeError(f"module 'vglab' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY, *_FIGURES})

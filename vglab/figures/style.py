@@ -1,0 +1,141 @@
+"""The look of every figure of the course: fonts, colours, axes, a headline, labels on the line."""
+
+from importlib.resources import files
+
+import numpy as np
+from matplotlib import font_manager, rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+# Checked for a contrast of at least 3:1 on white and for three kinds of colour blindness; see widgets in CONTRIBUTING.
+COLOURS = ("#0A4F8F", "#A8320A", "#12A07A", "#C48A00", "#C060B0")
+MARKERS = ("o", "s", "^", "D", "v")
+TEXT, GREY, GRID, BACKGROUND = "#1F2937", "#6B7280", "#E5E7EB", "#FFFFFF"
+
+_FONTS = files(__package__) / "fonts"
+font_manager.fontManager.addfont(_FONTS / "Inter-Regular.otf")
+SEMIBOLD = font_manager.FontProperties(fname=_FONTS / "Inter-SemiBold.otf")  # by file: as a weight it has no fallback
+
+RC = {
+    "font.family": ["Inter", "DejaVu Sans"],
+    "font.size": 10,
+    "figure.dpi": 110,
+    "figure.facecolor": BACKGROUND,
+    "axes.facecolor": BACKGROUND,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": GREY,
+    "axes.labelsize": 10,
+    "axes.linewidth": 1,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 2,
+    "lines.markersize": 5,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
+    "xtick.minor.size": 0,
+    "text.color": TEXT,
+}
+
+
+def axes(ax=None, *, size=(7.4, 3.9), columns=1, figure=None):
+    """Return axes in the course's style: `ax` as it is, else new ones on `figure` or on a new pyplot figure.
+
+    With `columns` above 1 returns an array of axes side by side that share both scales.
+    """
+    if ax is not None:
+        return ax
+    if figure is None:
+        import matplotlib.pyplot as plt
+
+        # Not inside rc_context: with the first figure the notebook's backend switches itself on in rcParams.
+        figure = plt.figure(figsize=size, dpi=RC["figure.dpi"], facecolor=BACKGROUND)
+    with rc_context(RC):
+        made = figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
+        for one in made:
+            one.xaxis.label.set_fontfamily(RC["font.family"])
+            for axis in ("x", "y"):
+                one.tick_params(axis=axis, which="both", labelsize=9.5, labelcolor=GREY, length=0)
+                one.tick_params(axis=axis, which="both", labelfontfamily=RC["font.family"])
+    return made if columns > 1 else made[0]
+
+
+def bare_figure(size):
+    """A figure outside pyplot, for widgets: nothing but its owner holds it."""
+    with rc_context(RC):
+        return Figure(figsize=size, dpi=RC["figure.dpi"])
+
+
+def write(artist_maker, *args, **kwargs):
+    """Call a function that makes text, such as ``ax.text``, with the course's fonts."""
+    with rc_context(RC):
+        return artist_maker(*args, **kwargs)
+
+
+def headline(ax, title, subtitle=None):
+    """Write the finding above `ax` at its left edge, and under it in grey what is drawn."""
+    place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "bottom"}
+    write(ax.annotate, title, (0, 1), (0, 27 if subtitle else 10), font=SEMIBOLD, fontsize=13, color=TEXT, **place)
+    if subtitle:
+        write(ax.annotate, subtitle, (0, 1), (0, 9), fontsize=10, color=GREY, **place)
+
+
+def log_ticks(axis, low, high):
+    """Label a log axis from `low` to `high`: powers of ten, or plain numbers where it spans under three decades.
+
+    Written with Unicode superscripts: matplotlib's mathtext takes its fonts from the global settings when it draws.
+    """
+    if 0 < high < 1000 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 4 * low else (1, 1.5, 2, 3, 5, 7)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def power_of_ten(value):
+    """`value` as the nearest power of ten: ``power_of_ten(1e-12)`` is ``"10⁻¹²"``."""
+    exponent = str(round(np.log10(value)))
+    return "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def label_lines(ax, entries, *, side="right", gap=0.075):
+    """Write each line's name at its end, moved apart where they would overlap.
+
+    entries: list of (y in data, text, colour, marker). `side` is ``"left"`` or ``"right"`` of the axes.
+    """
+    ax.get_ylim()  # settles limits that are still to be found
+    height = ax.transLimits.transform
+    wanted = [np.clip(height(ax.transScale.transform((1, y)))[1], 0, 1) for y, *_ in entries]
+    for where, (_, text, colour, marker) in zip(spread(wanted, gap), entries, strict=True):
+        x, dx = (0, -1) if side == "left" else (1, 1)
+        inside = {"transform": ax.transAxes, "clip_on": False, "zorder": 5}
+        ax.plot([x + 0.025 * dx], [where], marker=marker, color=colour, markersize=6, **inside)
+        write(
+            *(ax.text, x + 0.045 * dx, where, text),
+            ha="right" if side == "left" else "left", va="center", fontsize=10, color=TEXT, **inside,
+        )  # fmt: skip
+
+
+def spread(wanted, gap):
+    """Return places near `wanted`, in the same order and at least `gap` apart, kept within 0 and 1 if they fit."""
+    order = np.argsort(wanted, kind="stable")
+    places = np.array(wanted, dtype=float)[order]
+    for _ in range(200):
+        short = gap - np.diff(places)
+        if not (short > 1e-9).any():
+            break
+        push = np.clip(short, 0, None) / 2
+        places[:-1] -= push
+        places[1:] += push
+        places += max(0.0, -places[0]) - max(0.0, places[-1] - 1) if gap * (len(places) - 1) <= 1 else 0
+    result = np.empty_like(places)
+    result[order] = places
+    return result

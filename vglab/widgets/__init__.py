@@ -1,0 +1,53 @@
+"""Sliders around a figure: each move computes the real network, theory is drawn beside it."""
+
+from .. import theory
+from . import cascade, microscope, thermometer
+from .panel import Panel
+
+__all__ = ["gradient_cascade", "slope_microscope", "variance_thermometer"]
+
+
+def gradient_cascade(depth=30, *, act="sigmoid", init="normal", sigma_w=None, guess=None):
+    """Show how much of the last layer's gradient arrives in each layer of a network 64 units wide.
+
+    Parameters
+    ----------
+    depth : int
+        Hidden layers, 2 to 60.
+    act : str
+        ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"gelu"`` or ``"selu"``.
+    init : str
+        ``"normal"``, W ~ N(0, sigma_w**2 / fan_in) without biases, or ``"default"``, what torch does, which fixes
+        sigma_w at 1/sqrt(3).
+    sigma_w : float
+        0.2 to 4; by default 1, which in square layers is Xavier's.
+    guess : float
+        Your own prediction of the factor per layer, drawn dotted; ``...`` draws nothing.
+
+    Every parameter but `guess` can be set later, ``w.depth = 50``; ``w.reset()`` goes back to the start and
+    ``w.arrays`` holds the numbers behind the picture. Raises `ValueError` for a value outside its range.
+    """
+    if init == "default" and sigma_w not in (None, theory.TORCH_DEFAULT):
+        raise ValueError(f"init='default' fixes sigma_w; got sigma_w={sigma_w}: use init='normal' to set it.")
+    if sigma_w is None:
+        sigma_w = theory.TORCH_DEFAULT if init == "default" else 1.0
+    start = {"depth": depth, "sigma_w": sigma_w, "act": act, "init": init}
+    return Panel(cascade, cascade.View(guess), start)
+
+
+def slope_microscope(layer=5, *, act="sigmoid", sigma_w=1.0):
+    """Show where the preactivations of one layer fall on an activation and on its slope.
+
+    `layer` is 1 to 10 of a network 10 layers deep and 64 units wide, `sigma_w` 0.2 to 20 in W ~ N(0, sigma_w**2 /
+    fan_in), `act` as in `gradient_cascade`, as are the rest.
+    """
+    return Panel(microscope, microscope.View(), {"sigma_w": sigma_w, "layer": layer, "act": act})
+
+
+def variance_thermometer(sigma_w=theory.TORCH_DEFAULT, *, act="relu", depth=20):
+    """Show the size of signals on their way forward beside that of gradients on their way back.
+
+    `sigma_w` is 0.1 to 4 in W ~ N(0, sigma_w**2 / fan_in), `depth` 2 to 40 layers of 64 units, `act` as in
+    `gradient_cascade`, as are the rest.
+    """
+    return Panel(thermometer, thermometer.View(), {"sigma_w": sigma_w, "act": act, "depth": depth})
