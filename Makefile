@@ -17,6 +17,8 @@ export OMP_NUM_THREADS := 1
 lab: env
 	$(VENV) -m vglab lab
 
+test browser: export VGLAB_PROGRESS := off
+
 test: env-test
 	$(VENV) -m pytest -n 2 tests
 	$(VENV) -m pytest --nbval-lax lessons solutions --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadfile

@@ -318,6 +318,11 @@ Near a minimum every gradient is small.
 # %% tags=["predict"]
 guess_trained = 0.01  # backward signal at layer 1 over layer 5, after training
 
+# %% [markdown]
+r"""
+The numbers shown say how many times smaller the backward signal has become, layer by layer.
+"""
+
 # %%
 healthy = vg.mlp(5, act="relu", sigma_w=2**0.5, seed=0)
 before = vg.gradient_profile(healthy, x, y)
@@ -330,7 +335,7 @@ after = vg.gradient_profile(healthy, x, y)
 
 # %%
 signal = pd.DataFrame({"before": before.grad_rms, "after": after.grad_rms}, dtype=float)[before.kind == "ReLU"]
-(signal.before / signal.after).round().tolist()  # how many times smaller, layer by layer
+(signal.before / signal.after).round().tolist()
 
 # %%
 check.prediction("1.5", guess_trained, signal.after.iloc[0] / signal.after.iloc[-1])

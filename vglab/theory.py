@@ -85,7 +85,7 @@ def rms_slope(act, q=1.0):
     Saxe et al. (2014) and Schoenholz et al. (2017), eq. 5, without the factor sigma_w. First built in lesson 2.
 
     >>> round(rms_slope("relu"), 4), round(rms_slope("sigmoid"), 4)
-    (0.7071, 0.2113)
+    (0.7071, 0.2117)
     """
     q = np.maximum(_check_q(q), _SMALLEST)  # at q = 0 the limit: a kink has no slope of its own
     return _number(np.sqrt(_mean(_values(act, q, True) ** 2)))

@@ -87,7 +87,7 @@ class Panel(ipywidgets.VBox):
         for parameter in self._model.PARAMETERS:
             self._controls[parameter.name].description = parameter.words(params[parameter.name])
         self._readout.value = (
-            f'<div role="status" style="line-height:1.45">{escape(self._sentence)}<br>'
+            f'<div role="status" style="line-height:1.45">{escape(self._sentence, quote=False)}<br>'
             f'<span style="opacity:0.75">Computed at this move: {self._model.COMPUTED}, {took:.0f} ms.</span></div>'
         )
 
