@@ -66,7 +66,7 @@ r"""
 **What you see.** The read-out and the last hidden layers get gradients of an ordinary size. Going towards the input
 they shrink steadily, and the first layer's is about 15.5{#l1-default-sigmoid-weight-decades} decades below the
 twentieth's. This network does not have small gradients: it has good gradients at one end and none to speak of at
-the other. At any learning rate that suits layer 20, layer 1 stands still.
+the other. At any learning rate of plain gradient descent that suits layer 20, layer 1 stands still.
 
 **What it does not show.** Whether the sigmoid, the weights or the depth is to blame. The number mixes all three, and
 it mixes in the size of each layer's *input* too, since a weight's gradient is the product of what comes back from
@@ -87,7 +87,7 @@ $$\frac{\partial L}{\partial h_0} = \frac{\partial L}{\partial h_L}\,\prod_{l=1}
 
 Each layer contributes one factor, the slope of the activation times the weight. With whole layers the factors become
 matrices, the **Jacobians** $J_l = \operatorname{diag}(\sigma'(z_l))\,W_l$, and the product stays: this is equation
-2 of [Pascanu, Mikolov and Bengio (2013)](https://arxiv.org/abs/1211.5063) read along depth instead of time, and
+5 of [Pascanu, Mikolov and Bengio (2013)](https://arxiv.org/abs/1211.5063) read along depth instead of time, and
 [Hochreiter (1991)](https://people.idsia.ch/~juergen/SeppHochreiter1991ThesisAdvisorSchmidhuber.pdf) found it first.
 What travels back, $\partial L / \partial h_l$, is called the **backward signal**. To see it, ask torch to keep the
 gradient of every intermediate result.
@@ -107,7 +107,7 @@ def backward_signal(model, x, y):
 
 # %% [markdown]
 r"""
-The squares are taken in double precision on purpose: in float32 the square of any number below about `4e-23` is
+The squares are taken in double precision on purpose: in float32 the square of any number below about `3e-23` is
 exactly zero, and a plain `.norm()` of a smaller gradient would call it gone when it is only small.
 """
 
@@ -139,7 +139,7 @@ vg.depth_plot(seen.table, guess=guess_factor);
 r"""
 *Figure 1.1. The backward signal falls in a straight line on a logarithmic axis, by the same factor at each of the
 twenty layers, and faster than a factor of a quarter would have it. Read it from the right, where the loss is, to the
-left; each grid line down is a further loss of several decades.*
+left; each grid line down is a further loss of two decades.*
 """
 
 # %%
@@ -169,7 +169,7 @@ One factor per layer means that depth is an exponent. The same twenty lines of c
 other weights, draw other lines. `vg.mlp` builds the network you wrote above: `depth` hidden layers and a read-out.
 
 **Predict.** A tanh network whose weights are all drawn from the standard normal distribution, $N(0, 1)$. With 64
-inputs per unit that is `sigma_w = 8`: preactivations are huge and most units are saturated. Over twenty layers, what
+inputs per unit that is `sigma_w = 8`: preactivations are huge and four units in five are saturated. Over twenty layers, what
 is the backward signal at layer 1 as a fraction of that at layer 20?
 """
 
@@ -215,7 +215,7 @@ check.prediction("1.3", guess_wild, wild.iloc[0] / wild.iloc[-1])
 r"""
 **What you see.** Sigmoid with Xavier weights loses 0.63{#l1-xavier-sigmoid-decades} decades per layer, ReLU as torch
 sets it up 0.40{#l1-default-relu-decades}, tanh 0.25{#l1-default-tanh-decades}; ReLU with He's weights keeps its
-gradient. The network with $N(0, 1)$ weights is the surprise: nearly every unit is saturated, and the gradient *grows*
+gradient. The network with $N(0, 1)$ weights is the surprise: four units in five are saturated, and the gradient *grows*
 by 0.32{#l1-wild-tanh-decades} decades per layer, a millionfold over twenty. The few units that are not saturated pass
 on a signal that the weights multiply by eight.
 
@@ -259,8 +259,8 @@ The factor per layer is an average. What a *particular* signal suffers depends o
 directions differently: along its singular vectors it multiplies lengths by its **singular values**. Multiply twenty
 random matrices, each scaled so that it preserves length on average, and look at the product's singular values.
 
-**Predict.** Half of all directions are multiplied by less than the *median* singular value of the product. What is
-it, for twenty Gaussian $64 \times 64$ matrices?
+**Predict.** Half of the product's singular values lie below their *median*. What is it, for twenty Gaussian
+$64 \times 64$ matrices?
 """
 
 # %% tags=["predict"]
@@ -285,13 +285,17 @@ check.prediction("1.4", guess_median, singular["Gaussian"].median())
 
 # %% [markdown]
 r"""
-**What you see.** Length is preserved on average (the rms is near 1), and yet half of all directions shrink to less
-than about a thousandth, 0.001{#l1-product-median}. The average is carried by a few directions that are stretched severalfold. A product of
-orthogonal matrices has every singular value equal to 1: no direction is lost. [Saxe, McClelland and Ganguli
-(2014)](https://arxiv.org/abs/1312.6120) made this the reason to initialize with orthogonal matrices.
+**What you see.** Length is preserved on average (the rms is near 1), and yet in a space of 32{#set} dimensions, half of all
+there are, every signal shrinks to less than about a thousandth, 0.001{#l1-product-median}. A random signal hardly notices,
+because it always has a share in the few directions that are stretched severalfold; what is lost is whatever distinguishes
+one signal from another in the other dimensions.
 
-The largest singular value *bounds* what one layer can do: if slope times largest singular value is below 1 at every
-layer, the gradient vanishes for certain. Above 1 nothing is certain. Eigenvalues and determinants decide neither one
+A product of orthogonal matrices has every singular value equal to 1: no direction is lost. [Saxe, McClelland and Ganguli
+(2014)](https://arxiv.org/abs/1312.6120) made this a reason to initialize with orthogonal matrices. It holds for linear
+layers; activations between them undo part of it.
+
+The largest singular value *bounds* what one layer can do: if slope times largest singular value stays below some number
+less than 1 at every layer, the gradient vanishes for certain. Above 1 nothing is certain. Eigenvalues and determinants decide neither one
 layer nor a product of different layers, as two rows show: both eigenvalues of this matrix are one half.
 """
 
@@ -302,7 +306,8 @@ shear = torch.tensor([[0.5, 10.0], [0.0, 0.5]])
 # %% [markdown]
 r"""
 A signal through two copies of it is still ten times as long as it was; only after many *equal* layers do the
-eigenvalues win. Layers of a deep network are not equal, so there singular values have the last word, factor by factor.
+eigenvalues win. The layers of a deep network are not equal. There each layer's singular values give a bound, and those of
+the whole product decide; their growth per layer has a name of its own, the Lyapunov exponents.
 """
 
 # %% [markdown] minutes=6
@@ -344,8 +349,9 @@ check.prediction("1.5", guess_trained, signal.after.iloc[0] / signal.after.iloc[
 r"""
 **What you see.** Training made every layer's signal some 50{#l1-trained-fall-first} to
 110{#l1-trained-fall-last} times smaller, and layer 1 still hears about 2.5{#l1-trained-ratio} times as much as layer 5. A small gradient means that there is little left to learn, or
-that the way is blocked; the number alone cannot tell. Compare it *across layers*: a finished network is small
-everywhere, a sick one is small at one end.
+that the way is blocked; the number alone cannot tell. Compare it *across layers*, and look at the loss: small everywhere at
+a small loss is a finished network, small at one end is a vanishing gradient. Small everywhere at a *large* loss exists, too:
+that is a plateau, and lesson 3 meets one.
 """
 
 # %% [markdown]
@@ -481,11 +487,12 @@ steep zigzag at the right end.*
 
 # %% [markdown] tags=["solution"]
 r"""
-**One answer.** The axis is linear, so everything below a hundredth of the largest value is drawn as zero: the loss is
+**One answer.** The axis is linear, so everything below a hundredth of the largest value is drawn as zero: the fall is
 as steep in the last layers as in the first, as a logarithmic axis shows at once. Weights and biases are joined by one
 line, tensors of different shape with different norms, and that alone makes the zigzag. And a norm grows with the number
 of entries, so tensors of different size are not comparable: take the root mean square. A fourth flaw is the quantity
-itself: a weight's gradient contains the size of the layer's input; the backward signal does not.
+itself: a weight's gradient contains the size of the layer's input; the backward signal does not. And a fifth hides in
+`.grad`, which adds up: `backward()` was called three times on this model.
 """
 
 # %% [markdown] minutes=3
@@ -497,8 +504,8 @@ r"""
   0.63{#l1-xavier-sigmoid-decades} with Xavier's.
 - The gradient of a chain is a product with one factor per layer, slope times weight.
 - Depth is the exponent of that factor: $N(0, 1)$ weights turn a tanh network's twenty layers into a
-  millionfold *growth*, though nearly every unit is saturated.
-- A trained network's gradients are small everywhere, a sick one's at one end: compare across layers.
+  millionfold *growth*, though four units in five are saturated.
+- A trained network's gradients are small everywhere, a sick one's at one end: compare across layers, and look at the loss.
 
 **Where next.** Lesson 2 takes the factor apart and predicts it, from the activation's slope, before anything is run.
 """
@@ -521,7 +528,8 @@ Compare the ends before you compare sizes.
 r"""
 ## Sources
 
-- S. Hochreiter (1991), *Untersuchungen zu dynamischen neuronalen Netzen*, diploma thesis, TU München: the first analysis of
+- S. Hochreiter (1991), [*Untersuchungen zu dynamischen neuronalen
+  Netzen*](https://people.idsia.ch/~juergen/SeppHochreiter1991ThesisAdvisorSchmidhuber.pdf), diploma thesis, TU München: the first analysis of
   the effect, in German. Summarized in S. Hochreiter, Y. Bengio, P. Frasconi and J. Schmidhuber (2001), *Gradient flow in
   recurrent nets: the difficulty of learning long-term dependencies*.
 - Y. Bengio, P. Simard and P. Frasconi (1994), *Learning long-term dependencies with gradient descent is difficult*, IEEE

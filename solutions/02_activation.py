@@ -45,7 +45,7 @@ slope = {
 }
 
 # %%
-grid = torch.linspace(-6, 6, 241)
+grid = torch.linspace(-6, 6, 1201)
 curves = [pd.DataFrame({"z": grid, "slope": f(grid), "activation": name}) for name, f in slope.items()]
 vg.scan_plot(pd.concat(curves), "z", "slope", by="activation", title="Where each activation lets the gradient through");
 
@@ -68,8 +68,8 @@ guess_tanh = 0.9  # rms slope of tanh for z ~ N(0, 1)
 # %% [markdown]
 r"""
 An average over a Gaussian is an integral, and **Gauss–Hermite quadrature** turns it into a weighted sum over a few
-well-chosen points. It is exact for polynomials up to twice as many degrees as there are points, and excellent for
-smooth functions.
+well-chosen points. With $n$ points it is exact for polynomials up to degree $2n - 1$, and excellent for smooth
+functions that are not too narrow.
 """
 
 # %%
@@ -98,12 +98,13 @@ check.prediction("2.1", guess_tanh, expectation(lambda z: slope["tanh"](z) ** 2)
 r"""
 **What you see.** The tanh passes on 0.68{#l2-tanh-rms-slope}, not 1: the origin is one point, and a Gaussian spends
 most of its weight beside it. The sigmoid passes on 0.21{#l2-sigmoid-rms-slope}, close to its best, since its hill is
-four times as wide as it is high. The ReLU passes on $1/\sqrt2$, because half of its units are off, whatever $q$ is.
+twice as wide as that of tanh. The ReLU passes on $1/\sqrt2$, because half of its units are off, whatever $q$ is.
 
 **What it does not show.** What $q$ is. That depends on the weights, and on what the layers below have made of the
 input; it is the next thing to find.
 
-**Modify.** Put `q=0.01` into the golden cell, and then `q=100`. Which activation does not care?
+**Modify.** Give `expectation` a second argument in the cell above, `q=0.01` and then `q=4`. Which activation does not care?
+Beyond $q \approx$ 10{#set} the hundred points are too far apart for so narrow a hill; `vg.theory` uses a finer rule.
 """
 
 # %% [markdown] minutes=10
@@ -118,7 +119,8 @@ $$q_{l+1} = \sigma_w^2\,\mathbb{E}\bigl[\varphi(z)^2\bigr], \qquad
 
 The first is equation 3 of [Poole et al. (2016)](https://arxiv.org/abs/1606.05340), the second the square root of
 $\chi_1$ in [Schoenholz et al. (2017)](https://arxiv.org/abs/1611.01232). They hold for wide layers with independent
-weights, before training. No network is needed to evaluate them.
+weights, before training; the second also takes the weights that the gradient meets as independent of the signal that went
+forward, an assumption that works far better than it deserves. No network is needed to evaluate them.
 """
 
 # %%
@@ -149,7 +151,8 @@ check.prediction("2.2", guess_factor, factor(torch.tanh, slope["tanh"], third))
 # %% [markdown]
 r"""
 Now the networks. `vg.theory` holds the same two lines for any activation; here they stand beside eight real networks
-of ten layers, with the width and the digits of lesson 1. The numbers are decades lost per layer.
+of ten layers with 128 units, on the digits of lesson 1, with zero biases. The numbers are decades lost per layer; lesson 1's
+were a little larger because torch draws biases, too.
 """
 
 # %%
@@ -184,7 +187,7 @@ the right.*
 **What you see.** The factor of the sigmoid is 0.14{#l2-sigmoid-default-factor}, that of tanh
 0.58{#l2-tanh-default-factor}: as the signal shrinks, tanh's slope does go to 1, and what remains is the weights' own
 $1/\sqrt3$. That tanh "cannot vanish because its slope is 1 at the origin" overlooks the other half of the factor. And
-not one activation escapes: with these weights ReLU loses 0.39{#l2-relu-default-decades} decades per layer, GELU and
+not one of the eight escapes: with these weights ReLU loses 0.39{#l2-relu-default-decades} decades per layer, GELU and
 SiLU more.
 
 **What it does not show.** The formulas are for infinitely wide layers. At 128 units the measured numbers scatter by a
@@ -223,7 +226,7 @@ dial = np.geomspace(0.25, 32, 60)
 curves = {"per-layer factor": vg.theory.layer_factor("sigmoid", dial), "rms slope": vg.theory.layer_factor("sigmoid", dial) / dial}
 lines = [pd.DataFrame({"sigma_w": dial, "reading": name, "value": line}) for name, line in curves.items()]
 ax = vg.scan_plot(scan, "sigma_w", "value", by="reading", theory=pd.concat(lines), guess=(16, guess_saturated), logx=True, logy=True,
-                  title="The sigmoid's slope and factor", labels={"sigma_w": "weight scale σ_w", "value": "rms slope and factor"})
+                  level=(1, "level"), title="The sigmoid's slope and factor", labels={"sigma_w": "weight scale σ_w", "value": "rms slope and factor"})
 
 # %% [markdown]
 r"""
@@ -238,7 +241,7 @@ wide = wide[wide.kind == "Sigmoid"].iloc[4:11]
 check.prediction("2.3", guess_saturated, wide.gain.median())
 
 # %% tags=["nbval-check-output"]
-f"saturated: {wide.saturated.mean():.1f} of all values; rms slope: {wide.slope.median():.2f}"
+f"saturated: {wide.saturated.mean():.2f} of all values; rms slope: {wide.slope.median():.2f}"
 
 # %% [markdown]
 r"""
@@ -248,14 +251,14 @@ gradient *explodes*. Two things happen as weights grow. More units saturate, whi
 the rms slope falls like $1/\sqrt{\sigma_w}$, so the factor grows like $\sqrt{\sigma_w}$ and there is no peak.
 
 So two causes must be kept apart. The **central slope**: a quarter at best, it does the damage at every ordinary
-initialization. And **saturation**: it silences most units completely and leaves the signal to a few. Few units mean
-wild gradients, not small ones.
+initialization. And **saturation**: it silences most units and leaves the signal to a few. Few units with large weights
+mean large gradients, not small ones.
 
 > **Careful.** All this is said of networks before training. During training [Glorot and Bengio
 > (2010)](https://proceedings.mlr.press/v9/glorot10a.html), section 3.1, saw the top layer of sigmoid networks drift into
 > saturation at 0 and stay there for a long time: a third mechanism, which needs a training run to be seen.
 
-**What it does not show.** Whether such a network learns. The signal that comes back is large and erratic; lesson 4 asks.
+**What it does not show.** Whether such a network learns; lesson 4 asks.
 """
 
 # %% [markdown] minutes=4
@@ -281,8 +284,8 @@ r"""
 ## The other thing that is lost
 
 A gradient can be small. It can also be *useless*, because the network no longer knows which input it is looking at.
-Take two different digits and follow the **cosine** of the angle between their activations: 0 means unrelated
-directions, 1 means the same direction. The standardized images start near 0.
+Take two different digits and follow the **cosine** of the angle between their activations, averaged over all pairs: 1 means
+that all point the same way, 0 that they do not on average. The standardized images start at 0.
 
 **Predict.** After three sigmoid layers with Xavier's weights, what is the cosine between two different digits?
 """
@@ -301,8 +304,8 @@ vg.depth_plot(pd.concat(tables), "cosine", by="act");
 
 # %% [markdown]
 r"""
-*Figure 2.5. Mean cosine between the activations of two different digits, layer by layer. Tanh keeps them at right
-angles, ReLU lets them drift together slowly, the sigmoid makes them one within three layers. Medians and ranges of
+*Figure 2.5. Mean cosine between the activations of two different digits, layer by layer. Tanh leaves the mean
+where it was, ReLU lets them drift together slowly, the sigmoid makes them nearly one within three layers. Medians and ranges of
 three seeds.*
 """
 
@@ -313,19 +316,20 @@ check.prediction("2.4", guess_cosine, cosines.iloc[2])
 # %% [markdown]
 r"""
 **What you see.** After one layer the cosine is 0.87{#l2-sigmoid-cosine-1}, after three it is 0.999{#l2-sigmoid-cosine-3}.
-The reason is not the slope but the *mean*: a sigmoid's outputs lie around one half, so every activation vector is one
-and the same long vector plus a small difference, and each layer halves the difference again and adds the mean anew.
+A sigmoid's outputs lie around one half, so every activation vector is one and the same long vector plus a small difference.
+Each layer renews the long vector and multiplies the difference by 0.24{#l2-difference-factor}: the very factor by which the
+gradient shrinks on its way back, as [Schoenholz et al. (2017)](https://arxiv.org/abs/1611.01232) found in general.
 
 Tanh is the same curve moved and stretched, $\tanh z = 2\sigma(2z) - 1$, with mean 0, and its cosine stays at
 0.00{#l2-tanh-cosine}. [LeCun et al. (1998)](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf), section 4.4, asked for
 activations that are centred for a related reason.
 
 Keep the two diseases apart. A gradient that is small but still tells inputs apart can be rescaled, and an optimizer
-that rescales, such as Adam, can help. Where the inputs have become one direction, nothing downstream can bring the
-difference back.
+that rescales, such as Adam, can help. Where the inputs have become nearly one direction, a larger step does not help: the
+common part has to be subtracted first, which is what batch normalization does (lesson 8).
 
-**What it does not show.** A cosine of 0.999{#l2-sigmoid-cosine-3} is not 1: in exact arithmetic the difference is still
-there, and training may find it. It has to find it first.
+**What it does not show.** That the digits are lost for good. A cosine of 0.999{#l2-sigmoid-cosine-3} is not 1: the difference is
+still there, in the last decimals, and a method that looked for it would find it. Gradient descent has to find it first.
 
 **Modify.** Draw the sigmoid network's weights with `sigma_w = 4.0`. How many layers keep two digits apart?
 """
@@ -442,20 +446,22 @@ r"""
 
 Choose numbers $\lambda$ and $a$ such that $\varphi(z) = \lambda \tanh(a z)$ keeps both the variance and the gradient at
 $\sigma_w = 1$: $\mathbb{E}[\varphi^2] = 1$ and $\mathbb{E}[\varphi'^2] = 1$ for $z \sim N(0, 1)$. Is there such a pair? If
-not, what is the best compromise, and by which measure? `vg.theory.layer_factor` and `vg.mlp` take a function as `act`.
+not, what is the best compromise, and by which measure? The cell below prints both for one choice at variance 1, and the factor
+at the variance that a deep network of it settles at. `vg.mlp` takes a function as `act`, too.
 """
 
 # %%
 mine = lambda z: 1.0 * torch.tanh(1.0 * z)
-print(f"mean square {vg.theory.mean_square(mine):.3f}, rms slope {vg.theory.rms_slope(mine):.3f}, factor {vg.theory.layer_factor(mine, 1.0):.3f}")
+print(f"at q = 1: mean square {vg.theory.mean_square(mine):.3f}, rms slope {vg.theory.rms_slope(mine):.3f}")
+print(f"at q* = {vg.theory.q_star(mine, 1.0):.3f}: factor {vg.theory.layer_factor(mine, 1.0):.3f}")
 
 # %% [markdown] tags=["solution"]
 r"""
 **One answer.** $\mathbb{E}[\varphi'^2] \ge \mathrm{Var}[\varphi]$ for every function of a Gaussian (the Gaussian Poincaré
 inequality), with equality only for a straight line; tanh has mean 0, so both can be 1 only as $a \to 0$ and $\lambda = 1/a$.
-Any curved choice with mean square 1 has a factor above 1 and lets gradients grow a little: [LeCun et al.
-(1998)](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf) took `1.7159 tanh(2z/3)`, which `vg.theory` puts at a mean
-square near 1 and a factor slightly above it. A small $a$ gets as close to 1 as you like and gives up the curvature, which is
+Any curved choice with *mean 0* and mean square 1 has a factor above 1 and lets gradients grow a little: [LeCun et al.
+(1998)](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf) took `1.7159 tanh(2z/3)`: at variance 1 its mean square is
+three quarters, so the signal sinks to a smaller variance, at which the factor is just above 1. A small $a$ gets as close to 1 as you like and gives up the curvature, which is
 what the layer is there for. SELU makes the same trade for an activation with a kink.
 """
 
@@ -466,10 +472,11 @@ r"""
 - The slope that counts is averaged over a Gaussian: 0.21{#l2-sigmoid-rms-slope} for the sigmoid and
   0.68{#l2-tanh-rms-slope} for tanh at variance 1.
 - Slope times `sigma_w` predicts the per-layer factor of a real network to a few per cent. With torch's default weights
-  no activation keeps its gradient.
+  none of the eight keeps its gradient.
 - The sigmoid's gradient vanishes while its units are *not* saturated; provoked by weights of sixteen times the usual
   size, saturation goes with a factor of 1.2{#l2-saturated-factor}, an explosion.
-- Three sigmoid layers bring two digits to a cosine of 0.999{#l2-sigmoid-cosine-3}: information is lost, not only gradient.
+- Three sigmoid layers bring two digits to a cosine of 0.999{#l2-sigmoid-cosine-3}: the inputs have become hard to tell apart,
+  which a larger gradient does not repair.
 
 **Where next.** Half of the factor is the weights'. Lesson 3 asks where they should start.
 """
@@ -499,6 +506,6 @@ r"""
 - B. Poole, S. Lahiri, M. Raghu, J. Sohl-Dickstein and S. Ganguli (2016), [*Exponential expressivity in deep neural networks
   through transient chaos*](https://arxiv.org/abs/1606.05340), NeurIPS, equation 3.
 - S. Schoenholz, J. Gilmer, S. Ganguli and J. Sohl-Dickstein (2017), [*Deep information
-  propagation*](https://arxiv.org/abs/1611.01232), ICLR.
+  propagation*](https://arxiv.org/abs/1611.01232), ICLR, equation 5 and section 4.
 - M. Nielsen (2015), [*Neural Networks and Deep Learning*](http://neuralnetworksanddeeplearning.com/chap5.html), chapter 5.
 """

@@ -62,11 +62,12 @@ r"""
 **What you see.** Weights *and* biases are uniform between $-1/\sqrt n$ and $1/\sqrt n$. A uniform distribution on
 $\pm a$ has variance $a^2/3$, so $\mathrm{Var}[W] = 1/(3n)$ and $\sigma_w = 1/\sqrt3 \approx$ 0.58{#l3-default-sigma}.
 
-This is not He's initialization. It is what [Glorot and Bengio (2010)](https://proceedings.mlr.press/v9/glorot10a.html) call the *standard* one
-(their equation 1) and wrote their paper against. Torch's source does call `kaiming_uniform_`, but with `a=math.sqrt(5)`, for
+This is not He's initialization. The weights are what [Glorot and Bengio
+(2010)](https://proceedings.mlr.press/v9/glorot10a.html) call *standard* (their equation 1, there with biases of 0) and
+wrote their paper against. Torch's source does call `kaiming_uniform_`, but with `a=math.sqrt(5)`, for
 which the gain becomes $\sqrt{2/(1+5)} = 1/\sqrt3$: the old numbers under a new name, as its maintainers explain in
 [issue 57109](https://github.com/pytorch/pytorch/issues/57109); [issue
-15314](https://github.com/pytorch/pytorch/issues/15314) asks for a better default.
+18182](https://github.com/pytorch/pytorch/issues/18182) asks for a better default.
 
 For ReLU the rms slope is $1/\sqrt2$, and the per-layer factor follows without running anything:
 $\sigma_w / \sqrt2 = \sqrt{1/6} \approx$ 0.41{#l3-default-relu-factor}.
@@ -76,7 +77,7 @@ $\sigma_w / \sqrt2 = \sqrt{1/6} \approx$ 0.41{#l3-default-relu-factor}.
 r"""
 ## Forwards and backwards
 
-The weights act on the signal on its way up just as they act on the gradient on its way down. For ReLU half of the mean
+The weights act on the signal on its way up and on the gradient on its way down. For ReLU half of the mean
 square is lost at each activation, so each layer multiplies the mean square by $\sigma_w^2/2$, in both directions.
 
 **Predict.** Twenty ReLU layers with `sigma_w = 2`, only $\sqrt2$ times He's scale. By what factor is the output of
@@ -117,16 +118,19 @@ vg.depth_plot(profiles, "grad_rms", by="start", theory=backward);
 
 # %% [markdown]
 r"""
-*Figure 3.2. The backward signal in the same networks, relative to layer 20: the mirror image of Figure 3.1. What makes the
-signal die on the way up makes the gradient die on the way down.*
+*Figure 3.2. The backward signal in the same networks, relative to layer 20: the mirror image of Figure 3.1. In these
+ReLU networks what makes the signal die on the way up makes the gradient die on the way down.*
 
 **What you see.** With `sigma_w = 2` theory says $\sqrt2^{\,19}$, a factor of 724{#l3-theory-growth}, and single networks of
 this width scatter widely around it. With $1/\sqrt3$ the gradient loses 0.39{#l3-small-relu-decades} decades per layer.
-Only $\sqrt2$ keeps both, which is the argument of [He et al. (2015)](https://arxiv.org/abs/1502.01852), section 2.2.
+Only $\sqrt2$ keeps both, which is the argument of [He et al. (2015)](https://arxiv.org/abs/1502.01852), section 2.2. It keeps the
+*mean* square: a typical narrow network lies below the mean, the more so the deeper it is, as the one-sided bands show.
 
-> **Careful.** Equal fates in both directions are a gift of square layers. With `fan_in` inputs and `fan_out` outputs the
+> **Careful.** Equal fates in both directions are a gift of ReLU, for which $\mathbb{E}[\varphi^2] = q\,\mathbb{E}[\varphi'^2]$: a
+> sigmoid's signal stays level while its gradient vanishes, a saturated tanh's while its gradient explodes. And they are a
+> gift of square layers. With `fan_in` inputs and `fan_out` outputs the
 > forward signal asks for $\mathrm{Var}[W] \propto 1/$`fan_in` and the gradient for $1/$`fan_out`; Glorot and Bengio's
-> equation 12 takes their mean. Lesson 7 measures the compromise.
+> equation 12 takes $2/($`fan_in` $+$ `fan_out`$)$. Lesson 7 measures the compromise.
 
 **What it does not show.** What biases do. Put the default in place of the last entry, `vg.mlp(20, act="relu")`: its
 signal stops falling at a floor, because biases feed every layer anew. Then ask for the cosine of lesson 2 and see
@@ -192,11 +196,14 @@ r"""
 read-out's bias learns how frequent the classes are, and that is all that anyone learns. With He's weights the accuracy is
 above 0.98{#l3-he-accuracy}. Same architecture, same optimizer; one line, `vg.init_(model, "he")`, is the remedy.
 
-**What it does not show.** That torch's default is bad. Networks of two or three layers train with it, as do deep ones with
-batch normalization or skip connections, which set the scale themselves (lessons 8 and 9). It is a default for shallow
-networks, and silent about it.
+The biases differ between the two as well, but they are not to blame: with the default's weights and zero biases the accuracy
+stays at 0.10{#l3-no-bias-accuracy}, too.
 
-**Modify.** Give the default network ten times the learning rate, then ten times the steps. Which one helps?
+**What it does not show.** That torch's default is bad. Networks of two or three layers train with it, as do deep ones with
+batch normalization, which sets the scale itself, or skip connections, which carry the signal past the layers (lessons 8 and
+9). It is a default for shallow networks, and silent about it.
+
+**Modify.** Give the default network ten times the learning rate, then ten times the steps. Does either help?
 """
 
 # %% [markdown] minutes=7
@@ -218,33 +225,34 @@ runs = []
 for std in (0.001, 0.01, 0.1, 0.18):
     for seed in range(3):
         losses = train(vg.mlp(2, act="relu", sigma_w=8 * std, seed=seed), steps=1500, lr=0.1, seed=seed)
-        runs += [pd.DataFrame({"step": range(1, 1501), "loss": losses, "std": std, "seed": seed})]
+        runs += [pd.DataFrame({"step": range(1, 1501), "loss": losses, "start": f"std {std}", "seed": seed})]
 runs = pd.concat(runs)
-vg.training_plot(runs, by="std", level=(np.log(10), "chance, ln 10"), title="Two hidden layers, four starts");
+vg.training_plot(runs, by="start", level=(np.log(10), "chance, ln 10"), title="Two hidden layers, four starts");
 
 # %% [markdown]
 r"""
 *Figure 3.4. Training loss of a network with two hidden layers for four standard deviations of the first weights. The smaller
-they are, the longer the loss stands still before it falls; at 0.001{#set} it does not fall in 1500 steps. Medians and ranges of
+they are, the longer the loss stands still before it falls; at 0.001{#set} the plateau outlasts the figure. Medians and ranges of
 three seeds.*
 """
 
 # %%
-steps = runs[runs.loss < 1].groupby(["std", "seed"]).step.min().groupby("std").median()
+steps = runs[runs.loss < 1].groupby(["start", "seed"]).step.min().groupby("start").median()
 steps.to_dict()
 
 # %%
-check.prediction("3.4", guess_steps, steps[0.01])
+check.prediction("3.4", guess_steps, steps["std 0.01"])
 
 # %% [markdown]
 r"""
-**What you see.** A **plateau** of about 510{#l3-small-plateau} steps from 0.01{#set}, and no end of it in
-3000{#l3-tiny-plateau} steps from 0.001{#set}. Three small matrices in a row are enough: each one's gradient is a product
-with the other two, so that near zero all three gradients are tiny, and the network is in the neighbourhood of a point, all
-weights zero, where the gradient of every weight matrix vanishes. It leaves exponentially slowly, then all at once.
+**What you see.** A **plateau** of about 520{#l3-small-plateau} steps from 0.01{#set}, and of about
+4450{#l3-tiny-plateau} steps from 0.001{#set}, three times as long as the figure shows. Three small matrices in a row are
+enough: each one's gradient is a product with the other two, so that near zero all three gradients are tiny. A tenth of the
+scale costs nearly ten times the steps.
 
-So this failure needs no depth to speak of and no saturating activation, only a start too close to zero. Zero itself is a
-point from which it never leaves.
+So this failure needs no depth to speak of and no saturating activation, only a start too close to zero. At zero itself no
+weight of a ReLU or tanh network ever moves, because every gradient contains a factor 0; only the read-out's bias learns. The
+measurement that gives it away is the plainest of all: `seen.params` with a `grad_rms` of exactly 0.
 """
 
 # %% [markdown] minutes=3
@@ -268,8 +276,7 @@ real network, with theory dashed, as the weight scale moves over torch's default
 r"""
 ## All the same
 
-One way to start remains: every weight of a layer equal to the same constant, of a reasonable size. Nothing is small, no
-gradient vanishes.
+One way to start remains: every weight of a layer equal to the same constant, of a reasonable size. Nothing is small.
 
 **Predict.** Train such a network with three hidden layers of 64 units for 200 steps. What is the rank of its second
 weight matrix, which is $64 \times 64$?
@@ -291,8 +298,9 @@ h = equal[:2](x)
 r"""
 **What you see.** Rank 1{#l3-constant-rank}. Units that start equal get equal inputs and equal gradients, so they stay equal,
 to the last bit: every layer is one unit, copied 64 times. The loss does fall, to about 1.7{#l3-constant-loss}, because the ten
-read-outs get different gradients; it cannot fall far through a single number. **Symmetry** has to be broken, and the random
-numbers in an initialization do nothing else. Their *scale* does everything else.
+read-outs get different gradients; it cannot fall far through a single number. **Symmetry** has to be broken, and for that any
+random numbers will do. Their *scale* sets the factor per layer, and their *structure*, Gaussian or orthogonal, how evenly it
+treats directions.
 
 > **Careful.** "A constant start leaves the network with one effective parameter" goes too far: it leaves one effective
 > *unit* per layer, with different weights into the first and out of the last.
@@ -382,8 +390,10 @@ Values at both ends are saturated. Lesson 1's network with $N(0, 1)$ weights was
 r"""
 ### Exercise 3.3: a start for any activation ★★ 8 minutes
 
-Find the weight scale at which a network of thirty layers keeps its gradient, for an activation that you are given as a
-function. `vg.theory.layer_factor(phi, sigma_w)` returns the factor, which grows with `sigma_w`; search for the value 1.
+Find the weight scale at which a deep network keeps its gradient, for an activation that you are given as a
+function. `vg.theory.layer_factor(phi, sigma_w)` returns the factor of a very deep network, which for the activations tried
+here crosses 1 once as `sigma_w` grows; search for that place. (Exercise 1.3 found a larger value for tanh, because thirty
+layers are not very deep: at exactly 1 its signal is still sinking.)
 """
 
 # %% exercise="3.3" tags=["nbval-check-output"]
@@ -425,11 +435,11 @@ number in each.
 
 # %% [markdown] tags=["solution"]
 r"""
-**One answer.** "With a weight scale below $\sqrt2$ your backward signal loses $\log_{10}(\sqrt2/\sigma_w)$ decades per layer; at
-$\sigma_w = 1$ that is six decades over forty layers. Your biases keep the forward signal alive but make all inputs alike: the
-cosine between two digits in layer 40 is 1 to many digits. Set the biases to zero and call `vg.init_(model, 'he')`; if it still
-does not train at this depth, the width is the next suspect, since He's guarantee holds on average and single networks of 64 units
-scatter by a factor of several."
+**One answer**, for $\sigma_w = 1$. "Your backward signal loses about four decades over forty layers; without the biases it would be
+six, because they switch more units on. They do it by making all inputs alike, though: the cosine between two digits in layer 40
+is 1 to many decimals. Set the biases to zero and call `vg.init_(model, 'he')`, which keeps the gradient level; if it still does
+not train, look at the cosine again, for at forty layers ReLU alone has brought all digits to within one per cent of one
+direction."
 """
 
 # %% [markdown] minutes=3
@@ -438,9 +448,10 @@ r"""
 
 - `nn.Linear` draws weights and biases from $U(-1/\sqrt n, 1/\sqrt n)$, a `sigma_w` of 0.58{#l3-default-sigma}; for ReLU that is a
   factor of 0.41{#l3-default-relu-factor} per layer.
-- Signal and gradient share one fate in square layers: $\sigma_w^2/2$ per ReLU layer, in the mean square.
+- Signal and gradient share one fate in square ReLU layers, $\sigma_w^2/2$ per layer in the mean square; with other activations
+  measure both.
 - Twenty such layers stay at an accuracy of 0.10{#l3-default-accuracy} from torch's start, and pass 0.98{#l3-he-accuracy} from He's.
-- Two hidden layers are enough for a plateau of 510{#l3-small-plateau} steps, if the weights start small; equal weights leave one
+- Two hidden layers are enough for a plateau of 520{#l3-small-plateau} steps, if the weights start small; equal weights leave one
   unit per layer.
 
 **Where next.** A plateau is not a failure yet. Lesson 4 asks what slow convergence costs, and when it becomes a stall.
@@ -469,7 +480,7 @@ r"""
 - K. He, X. Zhang, S. Ren and J. Sun (2015), [*Delving deep into rectifiers: surpassing human-level performance on ImageNet
   classification*](https://arxiv.org/abs/1502.01852), ICCV, section 2.2.
 - PyTorch, [issue 57109](https://github.com/pytorch/pytorch/issues/57109) and [issue
-  15314](https://github.com/pytorch/pytorch/issues/15314) on the default of `nn.Linear`.
+  18182](https://github.com/pytorch/pytorch/issues/18182) on the default of `nn.Linear`.
 - A. Saxe, J. McClelland and S. Ganguli (2014), [*Exact solutions to the nonlinear dynamics of learning in deep linear neural
   networks*](https://arxiv.org/abs/1312.6120), ICLR: why a start near zero leaves slowly.
 """

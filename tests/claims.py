@@ -160,6 +160,16 @@ def saturated_sigmoids(seed):
     return {"l2-saturated-factor": deep.gain.median(), "l2-saturated-slope": deep.slope.median()}
 
 
+@experiment(l2_difference_factor=within(0.01))
+def difference_between_digits_in_a_sigmoid_network(seed):
+    h, spreads = digits()[0], []
+    for module in vg.mlp(10, act="sigmoid", sigma_w=1.0, seed=seed)[:-1]:
+        h = module(h)
+        if isinstance(module, nn.Sigmoid):
+            spreads.append((h - h.mean(0)).double().square().mean().sqrt().item())
+    return {"l2-difference-factor": 10 ** -decades(spreads[::-1])}
+
+
 @experiment(l2_sigmoid_cosine_1=within(0.02), l2_sigmoid_cosine_3=within(0.001), l2_tanh_cosine=within(0.01))
 def cosines_between_digits(seed):
     cosine = lambda act: vg.gradient_profile(vg.mlp(10, act=act, sigma_w=1.0, seed=seed), *digits()).dropna(subset="slope").cosine
@@ -184,17 +194,18 @@ def scales_of_twenty_relu_layers(seed):
     }
 
 
-@experiment(l3_default_accuracy=within(0.01), l3_he_accuracy=at_least)
+@experiment(l3_default_accuracy=within(0.01), l3_no_bias_accuracy=within(0.01), l3_he_accuracy=at_least)
 def training_twenty_relu_layers(seed):
     data, readings = tasks.digits(), {}
-    for name, sigma_w in {"l3-default-accuracy": None, "l3-he-accuracy": 2**0.5}.items():
+    scales = {"l3-default-accuracy": None, "l3-no-bias-accuracy": theory.TORCH_DEFAULT, "l3-he-accuracy": 2**0.5}
+    for name, sigma_w in scales.items():
         model = vg.mlp(20, act="relu", sigma_w=sigma_w, seed=seed)
         train(model, 400, lr=0.01, momentum=0.9, seed=seed)
         readings[name] = (model(data.x).argmax(1) == data.y).double().mean().item()
     return readings
 
 
-@experiment(l3_small_plateau=within(40), l3_tiny_plateau=at_least, l3_he_plateau=within(5))
+@experiment(l3_small_plateau=within(40), l3_tiny_plateau=within(450), l3_he_plateau=within(5))
 def plateaus_of_two_layers(seed):
     def plateau(std, steps):
         losses = train(vg.mlp(2, act="relu", sigma_w=8 * std, seed=seed), steps, lr=0.1, seed=seed)
@@ -202,13 +213,18 @@ def plateaus_of_two_layers(seed):
 
     return {
         "l3-small-plateau": plateau(0.01, 800),
-        "l3-tiny-plateau": plateau(0.001, 3000),
+        "l3-tiny-plateau": plateau(0.001, 6000),
         "l3-he-plateau": plateau(0.18, 100),
     }
 
 
 @experiment(l3_constant_rank=within(0), l3_constant_loss=within(0.1))
 def equal_weights(seed):
+    zero = vg.mlp(2, act="relu", sigma_w=0.0, seed=seed)
+    with vg.probe(zero) as seen:
+        F.cross_entropy(zero(digits()[0]), digits()[1]).backward()
+    moving = seen.params[seen.params.grad_rms != 0].name.tolist()
+    assert moving == ["head.bias"], "the text says: at zero only the read-out's bias learns"
     model = vg.init_(vg.mlp(3, act="tanh", seed=seed), "constant", sigma_w=1.0)
     losses = train(model, 200, lr=0.1, seed=seed)
     return {

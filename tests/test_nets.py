@@ -24,7 +24,8 @@ def test_layers_and_their_names():
     assert names(mlp(2, 8, norm="batch")) == ["linear1", "norm1", "act1", "linear2", "norm2", "act2", "head"]
     assert names(mlp(3, 8, norm="rms", skip=True)) == ["linear1", "norm1", "act1", "block2", "block3", "head"]
     model = mlp(3, 7, d_in=5, d_out=2)
-    assert [tuple(m.weight.shape) for m in model.modules() if isinstance(m, nn.Linear)] == [(7, 5), (7, 7), (7, 7), (2, 7)]
+    shapes = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, nn.Linear)]
+    assert shapes == [(7, 5), (7, 7), (7, 7), (2, 7)]
     assert model(torch.zeros(4, 5)).shape == (4, 2)
     assert mlp(np.int64(2), np.int64(8))(torch.zeros(1, 64)).shape == (1, 10)
 
@@ -97,7 +98,8 @@ def test_orthogonal_constant_and_default():
     w, _ = weights("orthogonal", (100, 60), sigma_w=1.5)
     torch.testing.assert_close(w @ w.T, 2.25 * torch.eye(60).double(), atol=1e-5, rtol=0)
     w, b = weights("constant", (100, 60), sigma_w=2.0)
-    assert (w == torch.tensor(0.02)).all() and (b == 0).all()
+    assert (w == torch.tensor(0.02)).all()
+    assert (b == 0).all()
     w, b = weights("default")
     assert max(w.abs().max(), b.abs().max()) <= WIDE**-0.5
     torch.manual_seed(3)
@@ -110,7 +112,8 @@ def test_biases():
     assert b.std().item() == pytest.approx(0.3, rel=5 / 20_000**0.5)
     assert init_(nn.Linear(3, 3, bias=False), "he").bias is None
     model = mlp(2, 16, sigma_w=1.0, sigma_b=0.5)
-    assert model.linear2.bias.std() > 0.1 and model.head.bias.std() > 0.1
+    assert model.linear2.bias.std() > 0.1
+    assert model.head.bias.std() > 0.1
     assert (mlp(2, 16, sigma_w=1.0).linear2.bias == 0).all()
     assert mlp(2, 16).linear2.bias.std() > 0
 
@@ -130,7 +133,8 @@ def test_seeds():
 def test_init_works_in_place_on_every_layer_and_returns_the_model():
     model = nn.Sequential(nn.Conv1d(2, 3, 3), nn.BatchNorm1d(3), nn.Sequential(nn.Linear(4, 4)))
     assert init_(model, "constant", sigma_w=0.0) is model
-    assert not model[0].weight.any() and not model[2][0].weight.any()
+    assert not model[0].weight.any()
+    assert not model[2][0].weight.any()
     assert model[1].weight.all()
     assert all(p.requires_grad for p in model.parameters())
 
@@ -146,22 +150,22 @@ def test_messages_about_sizes(name, size):
 def test_messages():
     with pytest.raises(ValueError, match="norm must be None, 'batch', 'layer' or 'rms'; got 'bn'"):
         mlp(2, norm="bn")
-    with pytest.raises(ValueError, match="act must be one of .*; got 'Tanh'"):
+    with pytest.raises(ValueError, match=r"act must be one of .*; got 'Tanh'"):
         mlp(2, act="Tanh")
     with pytest.raises(ValueError, match="sigma_w is a standard deviation and must be 0 or more; got -1"):
         mlp(2, sigma_w=-1)
     with pytest.raises(ValueError, match="sigma_b is a standard deviation and must be 0 or more; got -1"):
         mlp(2, sigma_w=1.0, sigma_b=-1)
-    with pytest.raises(ValueError, match="sigma_b needs sigma_w; got sigma_b=0.1 alone"):
+    with pytest.raises(ValueError, match=r"sigma_b needs sigma_w; got sigma_b=0\.1 alone"):
         mlp(2, sigma_b=0.1)
     with pytest.raises(ValueError, match=f"scheme must be one of {', '.join(SCHEMES)}; got 'kaiming'"):
         init_(nn.Linear(2, 2), "kaiming")
     for scheme in ("default", "he"):
         with pytest.raises(ValueError, match=f"scheme '{scheme}' fixes sigma_w; got sigma_w=2.0: use scheme 'normal'"):
             init_(nn.Linear(2, 2), scheme, sigma_w=2.0)
-    with pytest.raises(ValueError, match="scheme 'default' fixes sigma_b; got sigma_b=0.1"):
+    with pytest.raises(ValueError, match=r"scheme 'default' fixes sigma_b; got sigma_b=0\.1"):
         init_(nn.Linear(2, 2), "default", sigma_b=0.1)
-    with pytest.raises(ValueError, match="sigma_w is a standard deviation.*got nan"):
+    with pytest.raises(ValueError, match=r"sigma_w is a standard deviation.*got nan"):
         init_(nn.Linear(2, 2), sigma_w=float("nan"))
 
 

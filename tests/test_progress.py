@@ -19,7 +19,8 @@ def file(tmp_path, monkeypatch):
 
 
 def test_entries_are_added_and_replaced(file):
-    assert progress.read() == EMPTY and not file.exists()
+    assert progress.read() == EMPTY
+    assert not file.exists()
     assert progress.note("exercises", "1.1", status="passed")
     assert progress.note("predictions", "1.1", guess=0.25, measured=0.24)
     assert progress.note("predictions", "1.1", guess=0.5, measured=0.24)
@@ -92,3 +93,19 @@ def test_off_and_by_default(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert progress.path() == tmp_path / ".vglab" / "progress.json"
+
+
+def test_table_of_lessons(file):
+    assert progress.table().empty
+    for name, guess, measured in (("1.1", 0.5, 0.25), ("1.2", -1e-200, -3e-200), ("1.3", -1.0, 1.0), ("2.1", 0.0, 1.0)):
+        progress.note("predictions", name, guess=guess, measured=measured)
+    for name in ("1.2", "1.1", "10.1"):
+        progress.note("exercises", name, status="passed")
+    table = progress.table()
+    assert table.index.tolist() == ["1", "2", "10"]
+    assert table["predictions"].tolist() == [3, 1, 0]
+    assert table["exercises passed"].tolist() == ["1.1, 1.2", "", "10.1"]
+    assert table["typically off by a factor of"].tolist()[0] == 2.5  # of 2 and 3; two different signs do not count
+    assert table["typically off by a factor of"].isna().tolist() == [False, True, True]
+    file.write_text('{"predictions": {"1.1": 3, "1.2": {}}, "exercises": {"1.1": null}}')
+    assert progress.table()["predictions"].tolist() == [2]

@@ -11,7 +11,8 @@ def test_split():
     data = tasks.digits()
     assert [tuple(part.shape) for part in data] == [(1400, 64), (1400,), (397, 64), (397,)]
     assert [part.dtype for part in data] == [torch.float32, torch.int64] * 2
-    assert data.x is data[0] and data.y_test is data[3]
+    assert data.x is data[0]
+    assert data.y_test is data[3]
     assert set(data.y.tolist()) == set(data.y_test.tolist()) == set(range(10))
     small = tasks.digits(100)
     assert (len(small.x), len(small.x_test)) == (100, 1697)
@@ -21,7 +22,8 @@ def test_training_pixels_are_standardized():
     x = tasks.digits(seed=4).x.double()
     std = x.std(0, correction=0)
     constant = std == 0
-    assert (x[:, constant] == 0).all() and 0 < constant.sum() < 10
+    assert (x[:, constant] == 0).all()
+    assert 0 < constant.sum() < 10
     assert x.mean(0).abs().max() < 1e-6
     assert (std[~constant] - 1).abs().max() < 1e-6
     assert 0.9 < x.square().mean() < 1
@@ -43,7 +45,8 @@ def test_nothing_of_the_test_images_is_used():
 def test_seeds():
     state = torch.get_rng_state()
     first, again, other = tasks.digits(seed=1), tasks.digits(seed=1), tasks.digits(seed=2)
-    assert torch.equal(first.x, again.x) and not torch.equal(first.y, other.y)
+    assert torch.equal(first.x, again.x)
+    assert not torch.equal(first.y, other.y)
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -234,8 +234,8 @@ def test_after_moves_the_picture_is_that_of_a_fresh_widget(make, first, then):
 
 
 def test_a_hundred_moves_open_no_figure():
-    before, w = plt.get_fignums(), vg.widgets.slope_microscope()
-    for sigma_w in np.linspace(0.5, 5, 100):
+    before, w = plt.get_fignums(), vg.widgets.variance_thermometer(depth=2)
+    for sigma_w in np.linspace(0.5, 4, 100):
         w.sigma_w = sigma_w
     assert plt.get_fignums() == before
 
@@ -305,6 +305,17 @@ def test_torchs_default_shows_its_own_sigma_w_and_turning_sigma_w_leaves_it():
     assert (w.init, w.sigma_w) == ("normal", 1.5)
     w.set(init="default", sigma_w=2.0)
     assert (w.init, w.sigma_w) == ("default", pytest.approx(3**-0.5))
+
+
+def test_a_slider_that_rounds_is_not_taken_for_a_move():
+    w = vg.widgets.gradient_cascade(act="tanh", init="default")
+    w._controls["sigma_w"].value = 0.6  # what a browser answers to 0.577 with steps of 0.05
+    assert (w.init, w.sigma_w) == ("default", vg.theory.TORCH_DEFAULT)
+    w._controls["sigma_w"].value = 0.65
+    assert (w.init, w.sigma_w) == ("normal", 0.65)
+    w = vg.widgets.variance_thermometer()
+    w._controls["sigma_w"].value = 10**-0.24
+    assert w.sigma_w == vg.theory.TORCH_DEFAULT
 
 
 def test_a_widget_can_be_observed():

@@ -28,7 +28,7 @@ _COLUMNS = (
 )
 
 
-class probe:  # noqa: N801  used like a function, `with probe(model) as seen:`
+class probe:  # lower case, because it is used like a function: `with probe(model) as seen:`
     """Watch every module of `model` inside a ``with`` block; torch does the work, the probe only looks on.
 
     After ``loss.backward()`` the block's value has two tidy tables:
@@ -54,7 +54,7 @@ class probe:  # noqa: N801  used like a function, `with probe(model) as seen:`
 
     ``.params``, one row per parameter tensor at the end of the block: ``name, weight_rms, grad_rms``.
 
-    Sums are taken in float64, because the square of a float32 gradient below 4e-23 is already 0. The gradients
+    Sums are taken in float64, because the square of a float32 gradient below 3e-23 is already 0. The gradients
     are the same to the last bit with and without the probe, and no hook is left behind, also after an exception.
     Only module calls are seen: ``torch.relu(z)`` in a ``forward`` has no row of its own, and calls inside a
     ``torch.func`` transform have none either. What a checkpoint computes again belongs to the row that is there.

@@ -64,19 +64,20 @@ def table():
     lessons = sorted({name.split(".")[0] for entries in record.values() for name in entries}, key=lambda n: (len(n), n))
     rows = []
     for lesson in lessons:
-        mine = {kind: {n: e for n, e in entries.items() if n.split(".")[0] == lesson} for kind, entries in record.items()}
-        row = {"lesson": lesson, "predictions": len(mine["predictions"])}
-        row |= {"typically off by a factor of": _typical_factor(mine["predictions"].values())}
-        rows.append(row | {"exercises passed": ", ".join(sorted(mine["exercises"]))})
+        guesses, passed = ({n: e for n, e in of.items() if n.split(".")[0] == lesson} for of in record.values())
+        row = {"lesson": lesson, "predictions": len(guesses)}
+        row |= {"typically off by a factor of": _typical_factor(guesses.values())}
+        rows.append(row | {"exercises passed": ", ".join(sorted(passed))})
     columns = ["lesson", "predictions", "typically off by a factor of", "exercises passed"]
     return pd.DataFrame(rows, columns=columns).set_index("lesson")
 
 
 def _typical_factor(predictions):
-    """Median of guess / measured, the larger over the smaller; NaN where the two have different signs or are missing."""
+    """Median of guess / measured, the larger over the smaller; NaN where their signs differ or one is missing."""
     factors = []
     for entry in predictions:
-        guess, measured = entry.get("guess"), entry.get("measured")
-        if isinstance(guess, (int, float)) and isinstance(measured, (int, float)) and guess * measured > 0:
+        guess, measured = (entry.get(key) if isinstance(entry, dict) else None for key in ("guess", "measured"))
+        numbers = isinstance(guess, (int, float)) and isinstance(measured, (int, float)) and guess and measured
+        if numbers and (guess > 0) == (measured > 0):
             factors.append(max(guess / measured, measured / guess))
     return float(f"{median(factors):.3g}") if factors else float("nan")

@@ -46,11 +46,13 @@ def lab(chromium, tmp_path_factory):
     folder.mkdir()
     if (ROOT / "lessons").is_dir():
         shutil.copytree(ROOT / "lessons", folder / "lessons")
+    notices = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    notices.parent.mkdir(parents=True)
+    notices.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     log = (home / "server.log").open("wb")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
-    command += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command += ["--LabApp.expose_app_in_browser=True"]
     server = subprocess.Popen(
         command, cwd=folder, env=_private(home), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
     )
@@ -96,9 +98,13 @@ class OpenNotebook:
         page.evaluate(
             """async () => {
                 const panel = window.jupyterapp.shell.currentWidget;
-                await panel.context.ready;
-                await panel.sessionContext.ready;
-                await panel.sessionContext.session.kernel.info;
+                const ready = async () => {
+                    await panel.context.ready;
+                    await panel.sessionContext.ready;
+                    await panel.sessionContext.session.kernel.info;
+                };
+                const late = new Promise((_, no) => setTimeout(() => no(new Error('no kernel in 60 s')), 60000));
+                await Promise.race([ready(), late]);
             }"""
         )
 
@@ -136,8 +142,9 @@ class OpenNotebook:
                 .filter(output => output.output_type === 'error')
                 .map(output => `error output: ${output.ename}: ${output.evalue}`)"""
         )
-        broken = self.page.get_by_text("Error displaying widget").count()
-        return errors + ["Error displaying widget"] * broken + self._page_errors
+        places = (self.page.locator(".jupyter-widgets-error-widget"), self.page.get_by_text("Error displaying widget"))
+        broken = sum(place.count() for place in places)
+        return errors + ["a widget could not be shown"] * broken + self._page_errors
 
 
 def _free_port():

@@ -47,7 +47,8 @@ def test_every_widget_follows_keyboard_presets_and_reset(open_notebook, lab):
     _, _, folder = lab
     cells = [nbformat.v4.new_code_cell("import vglab as vg")]
     cells += [nbformat.v4.new_code_cell(f"vg.widgets.{name}()") for name in WIDGETS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "widgets.ipynb")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "widgets.ipynb")
     notebook = open_notebook("widgets.ipynb")
     notebook.run_all()
     assert notebook.troubles == []
@@ -60,4 +61,9 @@ def test_every_widget_follows_keyboard_presets_and_reset(open_notebook, lab):
         cell.locator(".widget-label", has_text=before).wait_for()
         cell.page.wait_for_function("([img, src]) => img.src !== src", arg=[image.element_handle(), picture])
         assert "Computed at this move" in status.inner_text()
+    cell = notebook.show_output_of("vg.widgets.gradient_cascade(")
+    cell.get_by_role("button", name="tanh, torch default").press("Enter")
+    cell.locator(".widget-label", has_text="σ_w = 0.577").wait_for()
+    _, status = move_a_slider(cell, *WIDGETS["gradient_cascade"])  # by now the slider has answered with 0.6
+    assert "torch's default weights" in status.inner_text()
     assert notebook.troubles == []

@@ -68,7 +68,7 @@ class Exercise:
         self.__doc__ = f"Exercise {name}: pass your function, get a `Verdict`."
 
     def __call__(self, answer):
-        return _record(Verdict(self.name, *self._judge(answer)))
+        return _verdict(self.name, self._judge, answer)
 
     def _judge(self, answer):
         if answer is ...:
@@ -91,7 +91,7 @@ class Exercise:
         wanted = [_numbers(self.reference(*_copies(case))) for case in self.cases]
         try:
             got = [_numbers(result) for result in results]
-        except (TypeError, ValueError):
+        except Exception:  # whatever an unknown type raises when numpy asks it for numbers
             return "wrong shape", f"numbers were asked for, and your function returned {type(results[0]).__name__}."
         for mine, theirs in zip(wanted, got, strict=True):
             if mine.shape != theirs.shape:
@@ -129,7 +129,7 @@ class Number:
         self.__doc__ = f"Exercise {name}: pass your number, get a `Verdict`."
 
     def __call__(self, answer):
-        return _record(Verdict(self.name, *self._judge(answer)))
+        return _verdict(self.name, self._judge, answer)
 
     def _judge(self, answer):
         answer, problem = _value(answer)
@@ -137,7 +137,7 @@ class Number:
             return problem
         try:
             number = _numbers(answer).item()
-        except (TypeError, ValueError):
+        except Exception:
             return "error", f"one number was asked for, and {type(answer).__name__} {_short(answer)} came."
         if not math.isfinite(number):
             return "error", f"a finite number was asked for, and {number} came."
@@ -161,7 +161,7 @@ class Words:
         self.__doc__ = f"Exercise {name}: pass your dict of words, get a `Verdict`."
 
     def __call__(self, answer):
-        return _record(Verdict(self.name, *self._judge(answer)))
+        return _verdict(self.name, self._judge, answer)
 
     def _judge(self, answer):
         answer, problem = _value(answer)
@@ -190,13 +190,13 @@ def prediction(name, guess, measured):
         return Verdict(title, "not attempted", "replace the `...` above by your number and run both cells again.")
     try:
         guess, measured = _numbers(guess).item(), _numbers(measured).item()
-    except (TypeError, ValueError):
+    except Exception:
         return Verdict(title, "error", f"a prediction is one number; got {type(guess).__name__} {_short(guess)}.")
     progress.note("predictions", name, guess=guess, measured=measured)
     said = f"you said {guess:.3g}, measured {measured:.3g}: "
     if guess == measured:
         return Verdict(title, "passed", said + "exactly.")
-    if guess * measured <= 0:
+    if guess == 0 or measured == 0 or (guess < 0) != (measured < 0):  # the product of two tiny numbers is 0
         return Verdict(title, "wrong", said + f"{abs(guess - measured):.3g} apart.")
     factor = max(guess / measured, measured / guess)
     close = f"{100 * (factor - 1):.0f} % off" if factor < 2 else f"off by a factor of {factor:.3g}"
@@ -206,7 +206,12 @@ def prediction(name, guess, measured):
 _NOT_YET = ("not attempted", "not attempted yet: replace the `...` by your code, with a `return`, and run again.")
 
 
-def _record(verdict):
+def _verdict(name, judge, answer):
+    try:
+        with np.errstate(all="ignore"):  # inf less inf, and the like: the verdict says it
+            verdict = Verdict(name, *judge(answer))
+    except Exception as error:  # an answer can still fail in a further property or a measurement
+        verdict = Verdict(name, "error", f"with your answer the check stopped: {type(error).__name__}: {error}")
     if verdict.passed:
         progress.note("exercises", verdict.name.split()[0], status="passed")
     return verdict
@@ -226,16 +231,18 @@ def _numbers(value):
         value = value.detach().cpu()
     if isinstance(value, (list, tuple)):
         value = [_numbers(item) for item in value]
+    if np.iscomplexobj(value):
+        raise TypeError("real numbers were asked for")
     return np.asarray(value, dtype=float)
 
 
 def _copies(case):
     """The case for one call, so that an answer that changes its arguments spoils nothing for the next."""
-    return [deepcopy(value) if isinstance(value, (torch.Tensor, torch.nn.Module)) else value for value in case]
+    return [deepcopy(value) if isinstance(value, (torch.Tensor, torch.nn.Module, np.ndarray, list)) else value for value in case]
 
 
 def _short(value):
-    if isinstance(value, torch.Tensor) and value.numel() > 6:
+    if isinstance(value, torch.Tensor) and (value.numel() > 6 or value.layout != torch.strided):
         return f"a tensor of shape {tuple(value.shape)}"
     if isinstance(value, torch.Tensor):
         value = value.tolist()
@@ -243,5 +250,5 @@ def _short(value):
         return f"{value:.4g}"
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -45,10 +45,10 @@ def depth_plot(table, y="grad_rms", *, by=None, theory=None, guess=None, title=N
     for (key, line), colour, marker in zip(lines.items(), style.COLOURS, style.MARKERS, strict=False):
         x = line.index.to_numpy()
         ax.fill_between(x, line["min"], line["max"], color=colour, alpha=0.18, linewidth=0)
-        ax.plot(x, line["median"], color=colour, marker=marker, markevery=max(1, depth // 8), markeredgecolor="white")
+        ax.plot(x, line["median"], color=colour, marker=marker, markevery=max(1, depth // 8), markeredgecolor="white", clip_on=False)
         if theory.get(key) is not None:
             values = _profile(theory[key], len(line), line["median"], backward)
-            ax.plot(x, values, color=style.TEXT, linestyle=(0, (4, 2)), linewidth=1.2, zorder=4)
+            style.theory_line(ax, x, values)
         end = line["median"].iloc[0 if backward else -1]
         labels.append((end, "measured" if by is None else _text(key), colour, marker))
     if isinstance(guess, (int, float)):
@@ -71,8 +71,8 @@ def depth_plot(table, y="grad_rms", *, by=None, theory=None, guess=None, title=N
 
 def layer_ticks(depth):
     """Layer numbers for an axis: the first, the last and round ones between."""
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 1000) if depth / step <= 8 or step == 1000)
-    return [1, *range(max(step, 2) if step != 2 else 4, depth - step // 2, step), depth] if depth > 1 else [1]
+    step = next(step for step in (1, 5, 10, 20, 50, 100, 1000) if depth / step <= 10 or step == 1000)
+    return [1, *range(max(step, 2), depth - step // 2, step), depth] if depth > 1 else [1]
 
 
 def decades_per_layer(profile):
@@ -86,10 +86,7 @@ def _lines(table, y, by):
     rows = table[table.slope.notna()] if table.slope.notna().any() else table[table.kind == _commonest_kind(table)]
     if not len(rows) or rows[y].isna().all():
         raise ValueError(f"the table has no {y} to draw: call backward() inside the probe's with block first.")
-    groups = [(None, rows)] if by is None else list(rows.groupby(by, sort=False))
-    if len(groups) > len(style.COLOURS):
-        raise ValueError(f"at most {len(style.COLOURS)} lines can be told apart; {by!r} has {len(groups)} values.")
-    return {key: _spread_over_seeds(group, y) for key, group in groups}
+    return {key: _spread_over_seeds(group, y) for key, group in style.groups(rows, by)}
 
 
 def _commonest_kind(table):
@@ -120,7 +117,7 @@ def _finding(lines, y):
     if len(lines) > 1:
         return "Who still hears the loss?"
     profile = next(iter(lines.values()))["median"]
-    if len(profile) < 2 or not (profile > 0).all():
+    if len(profile) < 2 or not ((profile > 0) & np.isfinite(profile)).all():
         return "The gradient, layer by layer"
     decades = decades_per_layer(profile)
     verb = "loses" if decades > 0 else "gains"

@@ -5,17 +5,19 @@ import numpy as np
 from . import style
 
 
-def scan_plot(table, x, y, *, by=None, theory=None, guess=None, logx=False, logy=False, title=None, labels=None, ax=None):
+def scan_plot(
+    table, x, y, *, by=None, theory=None, guess=None, logx=False, logy=False, level=None, title=None, labels=None, ax=None
+):
     """Draw `y` against the dial `x`: measured points with their range over seeds, theory dashed.
 
     table, theory : DataFrame with the columns `x`, `y` and, if given, `by`; rows that share them are seeds.
     guess : (x, y), the reader's own prediction, drawn as a cross; ``...`` draws nothing.
+    level : (value, words), a reference drawn across.
     labels : dict from column to the words on its axis.
     """
     ax, labels = style.axes(ax), labels or {}
     ends = []
-    groups = list(table.groupby(by, sort=False)) if by else [(None, table)]
-    for (key, rows), colour, marker in zip(groups, style.COLOURS, style.MARKERS, strict=False):
+    for (key, rows), colour, marker in zip(style.groups(table, by), style.COLOURS, style.MARKERS, strict=False):
         line = rows.groupby(x)[y].agg(["median", "min", "max"])
         ax.fill_between(line.index, line["min"], line["max"], color=colour, alpha=0.18, linewidth=0)
         every = 1 if len(line) <= 30 else len(line) // 6  # a curve, not points
@@ -24,13 +26,15 @@ def scan_plot(table, x, y, *, by=None, theory=None, guess=None, logx=False, logy
             ends.append((line["median"].iloc[-1], str(key), colour, marker))
         if theory is not None:
             dashed = theory[theory[by] == key] if by else theory
-            ax.plot(dashed[x], dashed[y], color=style.TEXT, linestyle=(0, (4, 2)), linewidth=1.2, zorder=4)
+            style.theory_line(ax, dashed[x], dashed[y])
     if logx:
         ax.set_xscale("log")
         style.log_ticks(ax.xaxis, table[x].min(), table[x].max())
     if logy:
         ax.set_yscale("log")
         style.log_ticks(ax.yaxis, *ax.get_ylim())
+    if level:
+        style.level_line(ax, *level)
     if isinstance(guess, tuple) and all(isinstance(value, (int, float)) for value in guess):
         ax.plot(*guess, marker="X", color=style.GREY, markersize=9, linestyle="", zorder=5)
         style.write(ax.annotate, " your guess", guess, (6, 4), textcoords="offset points", color=style.GREY)
@@ -48,20 +52,14 @@ def training_plot(table, y="loss", *, by=None, level=None, logy=False, title=Non
     level : (value, words), a reference drawn across, for example ``(2.303, "chance")``.
     """
     ax, labels, ends = style.axes(ax), labels or {}, []
-    for (key, rows), colour, marker in zip(
-        table.groupby(by, sort=False) if by else [(None, table)], style.COLOURS, style.MARKERS, strict=False
-    ):
+    for (key, rows), colour, marker in zip(style.groups(table, by), style.COLOURS, style.MARKERS, strict=False):
         line = rows.groupby("step")[y].agg(["median", "min", "max"])
         ax.fill_between(line.index, line["min"], line["max"], color=colour, alpha=0.18, linewidth=0)
-        ax.plot(line.index, line["median"], color=colour, marker=marker, markevery=max(1, len(line) // 7), markeredgecolor="white")
+        every = max(1, len(line) // 7)
+        ax.plot(line.index, line["median"], color=colour, marker=marker, markevery=every, markeredgecolor="white")
         ends.append((line["median"].iloc[-1], str(key) if by else y, colour, marker))
     if level:
-        ax.axhline(level[0], color=style.GREY, linestyle=":", linewidth=1.5)
-        style.write(
-            *(ax.annotate, level[1], (0.99, level[0])),
-            xycoords=("axes fraction", "data"), xytext=(0, 4), textcoords="offset points",
-            ha="right", color=style.GREY, fontsize=9.5,
-        )  # fmt: skip
+        style.level_line(ax, *level)
     if logy:
         ax.set_yscale("log")
         style.log_ticks(ax.yaxis, *ax.get_ylim())
@@ -73,7 +71,7 @@ def training_plot(table, y="loss", *, by=None, level=None, logy=False, title=Non
     return ax
 
 
-def histogram_plot(values, *, curve=None, bins=30, limits=None, title=None, labels=("value", "share")):
+def histogram_plot(values, *, curve=None, bins=31, limits=None, title=None, labels=("value", "share")):
     """Draw small histograms side by side on shared scales, one for each entry of `values`.
 
     values : dict from a name to numbers of any shape (tensors or arrays), at most five.
@@ -81,9 +79,11 @@ def histogram_plot(values, *, curve=None, bins=30, limits=None, title=None, labe
     limits : (lowest, highest) value shown; by default the range of all.
     """
     if not isinstance(values, dict) or not 1 <= len(values) <= len(style.COLOURS):
-        raise ValueError(f"values must be a dict of 1 to {len(style.COLOURS)} sets of numbers; got {type(values).__name__}.")
-    flat = {name: np.asarray(numbers, dtype=float).ravel() for name, numbers in values.items()}
-    limits = limits or (min(v.min() for v in flat.values()), max(v.max() for v in flat.values()))
+        most, came = len(style.COLOURS), type(values).__name__
+        raise ValueError(f"values must be a dict of 1 to {most} sets of numbers; got {came}.")
+    flat = {name: _numbers(given) for name, given in values.items()}
+    low, high = limits or (min(v.min() for v in flat.values()), max(v.max() for v in flat.values()))
+    limits = (low, high) if low < high else (low - 0.5, high + 0.5)  # all equal
     edges = np.linspace(*limits, bins + 1)
     panels = np.atleast_1d(style.axes(size=(7.4, 2.6), columns=len(flat)))
     for ax, (name, numbers) in zip(panels, flat.items(), strict=True):
@@ -99,11 +99,17 @@ def histogram_plot(values, *, curve=None, bins=30, limits=None, title=None, labe
     style.write(panels[-1].set_xlabel, labels[0], loc="right")
     style.write(panels[0].set_ylabel, labels[1])
     if title:
-        figure = panels[0].figure
-        style.write(figure.suptitle, title, x=panels[0].get_position().x0, y=1.08, ha="left", font=style.SEMIBOLD, fontsize=13)
+        place = {"x": panels[0].get_position().x0, "y": 1.08, "ha": "left"}
+        style.write(panels[0].figure.suptitle, title, font=style.SEMIBOLD, fontsize=13, **place)
     if curve is not None:
         style.write(panels[-1].legend, frameon=False, loc="upper left", fontsize=9)
     return panels
+
+
+def _numbers(values):
+    if hasattr(values, "detach"):  # a torch tensor, whatever its type and place
+        values = values.detach().cpu().double()
+    return np.asarray(values, dtype=float).ravel()
 
 
 def _dashed(theory):

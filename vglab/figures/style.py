@@ -79,6 +79,18 @@ def write(artist_maker, *args, **kwargs):
         return artist_maker(*args, **kwargs)
 
 
+def level_line(ax, value, words):
+    """Draw a reference across `ax` and name it at the right."""
+    ax.axhline(value, color=GREY, linestyle=":", linewidth=1.5, zorder=1)
+    place = {"xycoords": ("axes fraction", "data"), "xytext": (-4, 4), "textcoords": "offset points", "ha": "right"}
+    write(ax.annotate, words, (1, value), color=GREY, fontsize=9.5, **place)
+
+
+def theory_line(ax, x, y):
+    """Draw what theory predicts: thin dashes over the measured line, so that both can be seen."""
+    ax.plot(x, y, color=TEXT, linestyle=(0, (4, 4)), linewidth=1, zorder=4)
+
+
 def headline(ax, title, subtitle=None):
     """Write the finding above `ax` at its left edge, and under it in grey what is drawn."""
     place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "bottom"}
@@ -124,18 +136,25 @@ def label_lines(ax, entries, *, side="right", gap=0.075):
         )  # fmt: skip
 
 
+def groups(table, by):
+    """The rows of `table` for each value of `by`, in the order they come; at most as many as there are colours."""
+    if by is None:
+        return [(None, table)]
+    parts = [(None if key != key else key, rows) for key, rows in table.groupby(by, sort=False, dropna=False)]
+    if len(parts) > len(COLOURS):
+        raise ValueError(f"at most {len(COLOURS)} lines can be told apart; {by!r} has {len(parts)} values.")
+    return parts
+
+
 def spread(wanted, gap):
-    """Return places near `wanted`, in the same order and at least `gap` apart, kept within 0 and 1 if they fit."""
-    order = np.argsort(wanted, kind="stable")
-    places = np.array(wanted, dtype=float)[order]
-    for _ in range(200):
-        short = gap - np.diff(places)
-        if not (short > 1e-9).any():
-            break
-        push = np.clip(short, 0, None) / 2
-        places[:-1] -= push
-        places[1:] += push
-        places += max(0.0, -places[0]) - max(0.0, places[-1] - 1) if gap * (len(places) - 1) <= 1 else 0
-    result = np.empty_like(places)
-    result[order] = places
-    return result
+    """Return places nearest to `wanted`, in the same order and at least `gap` apart, within 0 and 1 if they fit.
+
+    Less the gaps below them the places need only rise: the mean over each run of places that push one another.
+    """
+    n, order = len(wanted), np.argsort(wanted, kind="stable")
+    gaps = gap * np.arange(n)
+    free = np.nan_to_num(np.asarray(wanted, dtype=float)[order]) - gaps
+    rising = [max(min(free[i : k + 1].mean() for k in range(j, n)) for i in range(j + 1)) for j in range(n)]
+    places = np.empty(n)
+    places[order] = np.clip(rising, 0, max(0, 1 - gap * (n - 1))) + gaps
+    return places

@@ -16,7 +16,7 @@ PARAMETERS = (
     Number("depth", "depth:", 2, 60, unit=" layers", whole=True),
     Number("sigma_w", "weight scale: σ_w =", 0.2, 4, step=0.05),
     ACT,
-    Choice("init", "weights", {"normal": "scaled normal, N(0, σ_w²/n)", "default": "torch default, U(±1/√n)"}),
+    Choice("init", "weights", {"normal": "scaled normal", "default": "torch default"}),
 )
 PRESETS = {
     "sigmoid, Xavier": {"depth": 30, "act": "sigmoid", "init": "normal", "sigma_w": 1.0},
@@ -55,9 +55,9 @@ def describe(params, arrays):
     """Say in one sentence what the picture shows."""
     measured, predicted = (-decades_per_layer(arrays[key]) for key in ("gradient", "theory"))
     return (
-        f"{_network(params)}: towards the input the gradient changes by {_signed(measured)} decades per layer (theory: "
-        f"{_signed(predicted)}); layer 1 receives {two_digits(arrays['gradient'][0])} times the gradient of the last "
-        f"layer, an rms of {two_digits(arrays['grad_rms'][0])}."
+        f"A {_network(params)}: towards the input the gradient changes by {_signed(measured)} decades per layer "
+        f"(theory: {_signed(predicted)}); layer 1 receives {two_digits(arrays['gradient'][0])} times the gradient of "
+        f"the last layer, an rms of {two_digits(arrays['grad_rms'][0])}."
     )
 
 

@@ -1,6 +1,7 @@
 """A model and a view with sliders, presets, a reset and a sentence that follows: the part made of ipywidgets."""
 
 import base64
+from functools import partial
 from html import escape
 from math import log10
 from time import perf_counter
@@ -27,14 +28,14 @@ class Panel(ipywidgets.VBox):
         self._controls = {p.name: _control(p, self._start[p.name]) for p in model.PARAMETERS}
         self._picture = Picture(view)
         self._image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "760px"})
-        self._image.tooltip = "The picture is put into words below it."
         self._readout = ipywidgets.HTML()
         super().__init__(self._parts(), layout={"max_width": "780px"})
         self.add_traits(**{p.name: _Parameter(p, self._start[p.name]) for p in model.PARAMETERS})
-        for name, control in self._controls.items():
-            traitlets.link((self, name), (control, "value"))
+        for p in model.PARAMETERS:
+            self._controls[p.name].observe(partial(self._turned, p), "value")
         self.observe(self._changed, list(self._controls))
         self._held = False
+        model.compute(self._start)  # the first pass also loads the data, which is not what the readout reports
         self._refresh()
 
     def __setattr__(self, name, value):
@@ -61,6 +62,11 @@ class Panel(ipywidgets.VBox):
         """Go back to the parameters that the widget was made with."""
         self.set(**self._start)
 
+    def _turned(self, parameter, change):
+        # A browser's slider answers a value between two of its steps with the nearest step: that is not a move.
+        if not parameter.same(change.new, getattr(self, parameter.name)):
+            setattr(self, parameter.name, change.new)
+
     def _changed(self, change):
         if not self._held:
             self._apply({}, changed=change.name)
@@ -85,7 +91,8 @@ class Panel(ipywidgets.VBox):
         self._view.show(params, self._arrays)
         self._image.value = self._picture.png()
         for parameter in self._model.PARAMETERS:
-            self._controls[parameter.name].description = parameter.words(params[parameter.name])
+            control, value = self._controls[parameter.name], params[parameter.name]
+            control.value, control.description = value, parameter.words(value)
         self._readout.value = (
             f'<div role="status" style="line-height:1.45">{escape(self._sentence, quote=False)}<br>'
             f'<span style="opacity:0.75">Computed at this move: {self._model.COMPUTED}, {took:.0f} ms.</span></div>'
@@ -94,7 +101,7 @@ class Panel(ipywidgets.VBox):
     def _parts(self):
         buttons = [_button(words, self.set, params) for words, params in self._model.PRESETS.items()]
         buttons.append(_button("Reset", self.reset, {}))
-        wrap = {"flex_flow": "row wrap", "grid_gap": "4px 12px"}
+        wrap = {"flex_flow": "row wrap", "grid_gap": "2px 4px"}
         return (
             ipywidgets.HBox(buttons, layout=wrap),
             ipywidgets.HBox(list(self._controls.values()), layout=wrap),
@@ -122,8 +129,8 @@ class _Parameter(traitlets.TraitType):
 
 def _control(parameter, value):
     shared = {
-        "value": value, "description": parameter.words(value),
-        "style": {"description_width": "150px"}, "layout": {"width": "360px"},
+        "value": value, "description": parameter.words(value), "tooltip": f"in code: w.{parameter.name} = ...",
+        "style": {"description_width": "172px"}, "layout": {"width": "368px"},
     }  # fmt: skip
     if not isinstance(parameter, Number):
         return ipywidgets.Dropdown(options=[(words, key) for key, words in parameter.options.items()], **shared)

@@ -1,7 +1,7 @@
 """What a learner may turn: a number in a range or one choice of several, each with the words of its label."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, log10
 from numbers import Integral, Real
 
 
@@ -29,6 +29,10 @@ class Number:
             raise ValueError(f"{asked}: choose one in that range.")
         return int(value) if self.whole else min(max(float(value), self.low), self.high)
 
+    def same(self, a, b):
+        """Whether a slider cannot tell `a` from `b`: less than half a step apart."""
+        return abs(log10(a / b) if self.log else a - b) < self.step / 2
+
     def words(self, value):
         """The label: name, value and unit, for example ``'depth: 30 layers'``."""
         return f"{self.label} {value:{'d' if self.whole else '.3g'}}{self.unit}"
@@ -48,6 +52,10 @@ class Choice:
             allowed = ", ".join(map(repr, self.options))
             raise ValueError(f"{self.name} must be one of {allowed}; got {value!r}: choose one of these.")
         return value
+
+    def same(self, a, b):
+        """Whether `a` is `b`."""
+        return a == b
 
     def words(self, value):
         """The label."""

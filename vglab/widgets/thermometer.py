@@ -48,8 +48,8 @@ def describe(params, arrays):
     """Say in one sentence what the picture shows."""
     forward, forward_theory = (arrays[key][-1] / arrays[key][0] for key in ("h_rms", "h_rms_theory"))
     return (
-        f"{_network(params)}: from the first layer to the last the signal's rms is multiplied by {two_digits(forward)} "
-        f"(theory: {two_digits(forward_theory)}), and on the way back the gradient's by "
+        f"A {_network(params)}: from the first layer to the last the signal's rms is multiplied by "
+        f"{two_digits(forward)} (theory: {two_digits(forward_theory)}), and on the way back the gradient's by "
         f"{two_digits(arrays['gradient'][0])} (theory: {two_digits(arrays['gradient_theory'][0])})."
     )
 
