@@ -22,11 +22,11 @@ r"""
 
 | | question | minutes |
 |---|---|---|
-| [1. Depth](01_depth.ipynb) | How far does a gradient travel? | 45 |
-| [2. Activation functions](02_activation.ipynb) | What does an activation do to a gradient? | 45 |
-| [3. Initialization](03_initialization.ipynb) | Where should the weights start? | 45 |
+| [1. Depth](01_depth.ipynb) | How far does a gradient travel? | 105 |
+| [2. Activation functions](02_activation.ipynb) | What does an activation do to a gradient? | 105 |
+| [3. Initialization](03_initialization.ipynb) | Where should the weights start? | 95 |
 
-Take them in this order; each uses what the one before has found. You need Python and a first acquaintance with torch: what a
+The minutes include the exercises. Take them in this order; each uses what the one before has found. You need Python and a first acquaintance with torch: what a
 layer, a loss and `backward()` are.
 """
 
@@ -107,7 +107,8 @@ vg.depth_plot(vg.gradient_profile(vg.mlp(20, act="tanh", seed=0), x[:64], y[:64]
 # %% [markdown]
 r"""
 *Figure 0.1. If you see a line that falls from the upper right to the lower left, the course runs on this machine. It is the
-gradient of a twenty-layer network on its way from the loss, on the right, to the first layer.*
+gradient of a twenty-layer network on its way from the loss, on the right, to the first layer; its size is measured as a root mean
+square (rms), a kind of average, and a decade is a factor of ten.*
 """
 
 # %% [markdown]

@@ -2,7 +2,7 @@
 r"""
 # 1. How far does a gradient travel?
 
-**Time** 45 minutes. **Needed first** Python, a first acquaintance with torch: `nn.Sequential`, `loss.backward()`.
+**Time** 60 minutes, and 45 for the exercises. **Needed first** Python, a first acquaintance with torch: `nn.Sequential`, `loss.backward()`.
 **New words** backward signal, decade, per-layer factor, singular value.
 """
 
@@ -27,7 +27,7 @@ from vglab import check, tasks
 
 x, y = tasks.digits().x[:256], tasks.digits().y[:256]
 
-# %% [markdown] minutes=7
+# %% [markdown] minutes=10
 r"""
 ## The first layer's share
 
@@ -72,25 +72,36 @@ the other. At any learning rate of plain gradient descent that suits layer 20, l
 it mixes in the size of each layer's *input* too, since a weight's gradient is the product of what comes back from
 the loss and what came in from the layer below. The next round takes the first of these alone.
 
-**Modify.** Replace `nn.Sigmoid` by `nn.Tanh` in the cell above and run again. Is the loss cured, halved, unchanged?
-Put the sigmoid back before you go on.
+**Modify.** Replace `nn.Sigmoid` by `nn.Tanh` in the cell above and run again. How many decades lie between layer 1
+and layer 20 now? Put the sigmoid back before you go on.
 """
 
-# %% [markdown] minutes=8
+# %% [markdown] minutes=14
 r"""
 ## A product with one factor per layer
 
 Take the smallest deep network there is, one unit per layer: $h_l = \sigma(w_l h_{l-1})$ with preactivations
-$z_l = w_l h_{l-1}$. The chain rule gives the gradient of the loss at the input as a product,
+$z_l = w_l h_{l-1}$. With $\sigma$ for the sigmoid, the chain rule gives the gradient of the loss at the input as a product,
 
 $$\frac{\partial L}{\partial h_0} = \frac{\partial L}{\partial h_L}\,\prod_{l=1}^{L} \sigma'(z_l)\, w_l .$$
 
 Each layer contributes one factor, the slope of the activation times the weight. With whole layers the factors become
-matrices, the **Jacobians** $J_l = \operatorname{diag}(\sigma'(z_l))\,W_l$, and the product stays: this is equation
+matrices of partial derivatives, the **Jacobians** $J_l = \operatorname{diag}(\sigma'(z_l))\,W_l$, and the product stays: this is equation
 5 of [Pascanu, Mikolov and Bengio (2013)](https://arxiv.org/abs/1211.5063) read along depth instead of time, and
 [Hochreiter (1991)](https://people.idsia.ch/~juergen/SeppHochreiter1991ThesisAdvisorSchmidhuber.pdf) found it first.
-What travels back, $\partial L / \partial h_l$, is called the **backward signal**. To see it, ask torch to keep the
-gradient of every intermediate result.
+What travels back, $\partial L / \partial h_l$, is called the **backward signal**.
+
+**Predict.** From the output of one sigmoid layer to the output of the layer below it, the backward signal is
+multiplied by some factor, about the same at every layer. The slope of the sigmoid is $\tfrac14$ at its steepest.
+What is the factor in this network?
+"""
+
+# %% tags=["predict"]
+guess_factor = 0.25  # the backward signal's factor per layer
+
+# %% [markdown]
+r"""
+To see the backward signal, ask torch to keep the gradient of every intermediate result.
 """
 
 # %%
@@ -116,18 +127,9 @@ exactly zero, and a plain `.norm()` of a smaller gradient would call it gone whe
 
 # %% [markdown]
 r"""
-**Predict.** From the output of one sigmoid layer to the output of the layer below it, the backward signal is
-multiplied by some factor, about the same at every layer. The slope of the sigmoid is $\tfrac14$ at its steepest.
-What is the factor in this network?
-"""
-
-# %% tags=["predict"]
-guess_factor = 0.25  # the backward signal's factor per layer
-
-# %% [markdown]
-r"""
 From here on `vg.probe` does what `backward_signal` did, for any torch model and without a loop of yours; it changes
-no bit of the gradients. The table it returns has one row per module, `vg.depth_plot` draws it.
+no bit of the gradients. The table it returns has one row per module, with the backward signal as `grad_rms`, and as `gain` its
+ratio to the next row of the same kind, which is the factor per layer. `vg.depth_plot` draws it.
 """
 
 # %%
@@ -149,27 +151,33 @@ check.prediction("1.2", guess_factor, factors.median())
 # %% [markdown]
 r"""
 **What you see.** A straight line: the factor is 0.14{#l1-default-sigmoid-factor}, at every layer, which is
-0.85{#l1-default-sigmoid-decades} decades per layer. It is *not* a quarter. The units here work near $z = 0$, where
+0.85{#l1-default-sigmoid-decades} decades per layer. It is *not* a quarter.
+
+The units here work near $z = 0$, where
 the sigmoid is as steep as it gets, so its slope does cost nearly a factor of four; but the weights multiply too. Torch
-draws them from $U(-1/\sqrt{n}, 1/\sqrt{n})$, whose standard deviation is $1/\sqrt{3n}$, and a matrix of such weights
-passes on 0.58{#l1-default-weight-factor} of the signal's size. Slope times weights gives the line.
+draws them from $U(-1/\sqrt{n}, 1/\sqrt{n})$, where $n$ is the number of inputs. Their variance is $1/(3n)$; a
+sum of $n$ independent terms with such weights has a third of the terms' mean square, so a matrix of them passes on
+0.58{#l1-default-weight-factor} of the signal's size, $1/\sqrt3$. Slope times weights gives the line.
 
 > **Careful.** "The gradient of a sigmoid network is $(1/4)^L$" forgets the weights. A quarter bounds the slope,
 > not the factor: large enough weights make the factor larger than a quarter, the usual ones make it smaller.
 
-**Modify.** Draw the weights larger before probing, `vg.init_(model, "normal", sigma_w=4.0)`. Here `sigma_w` is the
-standard deviation of a weight times $\sqrt{n}$; torch's default is $1/\sqrt{3}$. Which way does the line turn?
+**Modify.** `vg.mlp(20, act="sigmoid", sigma_w=4.0, seed=0)` is the same network with larger weights: `sigma_w` is the
+standard deviation of a weight times $\sqrt{n}$, for torch's default $1/\sqrt{3}$. In a new cell, draw
+`vg.depth_plot(vg.gradient_profile(..., x, y))` of it. Is the line steeper or flatter?
 """
 
-# %% [markdown] minutes=8
+# %% [markdown] minutes=12
 r"""
 ## Depth is an exponent
 
 One factor per layer means that depth is an exponent. The same twenty lines of code, asked for other activations and
-other weights, draw other lines. `vg.mlp` builds the network you wrote above: `depth` hidden layers and a read-out.
+other weights, draw other lines. `vg.mlp` builds the network you wrote above: `depth` hidden layers and a read-out. Two weight
+scales have names, after Xavier Glorot (`sigma_w` of 1) and Kaiming He ($\sqrt2$); a later lesson derives them.
 
 **Predict.** A tanh network whose weights are all drawn from the standard normal distribution, $N(0, 1)$. With 64
-inputs per unit that is `sigma_w = 8`: preactivations are huge and four units in five are saturated. Over twenty layers, what
+inputs per unit that is `sigma_w = 8`: preactivations are huge and four units in five are **saturated**,
+that is, on the flat parts of the curve. Over twenty layers, what
 is the backward signal at layer 1 as a fraction of that at layer 20?
 """
 
@@ -177,6 +185,7 @@ is the backward signal at layer 1 as a fraction of that at layer 20?
 guess_wild = 1e-6  # backward signal at layer 1 over layer 20, tanh, sigma_w = 8
 
 # %%
+depth = 20
 nets = {
     "sigmoid, Xavier": {"act": "sigmoid", "sigma_w": 1.0},
     "ReLU, torch's default": {"act": "relu"},
@@ -193,11 +202,12 @@ Three networks of each kind, with three seeds, and beside each the line that the
 
 # %% name="figure-five-networks"
 tables = [
-    vg.gradient_profile(vg.mlp(20, seed=seed, **net), x, y).assign(net=name, seed=seed)
+    vg.gradient_profile(vg.mlp(depth, seed=seed, **net), x, y).assign(net=name, seed=seed)
     for name, net in nets.items()
     for seed in range(3)
 ]
-theory = {name: vg.theory.gradient_profile(depth=20, **{"sigma_w": vg.theory.TORCH_DEFAULT, **net}) for name, net in nets.items()}
+scale = {"sigma_w": vg.theory.TORCH_DEFAULT}
+theory = {name: vg.theory.gradient_profile(depth=depth, **{**scale, **net}) for name, net in nets.items()}
 vg.depth_plot(pd.concat(tables), by="net", theory=theory);
 
 # %% [markdown]
@@ -223,18 +233,18 @@ So vanishing and exploding gradients are one phenomenon with two signs, and only
 Saturation is neither necessary for vanishing (the sigmoids of Figure 1.1 were at their steepest) nor sufficient.
 
 **What it does not show.** That a network with a flat line trains well, or that one with a falling line never does:
-these are networks before their first step. Lesson 4 trains them.
+these are networks before their first step.
 
-**Modify.** Double the depth to forty layers. Which of the five slopes, in decades per layer, change?
+**Modify.** Double `depth` to forty layers. Which of the five slopes, in decades per layer, change?
 """
 
-# %% [markdown] minutes=3
+# %% [markdown] minutes=5
 r"""
 ## Turn the knobs
 
 The same measurement, live. Every move of a slider builds the network anew, runs 64 digits forward and the gradient
-back, and draws both the measured signal and the theory. Start from the preset *ReLU, He*, and find out how far
-`sigma_w` may be from $\sqrt{2}$ before layer 1 of fifty receives less than a thousandth.
+back, and draws both the measured signal and the theory. Choose the preset *ReLU, He*, set the depth to fifty, and find out how
+far below $\sqrt{2}$ `sigma_w` may be before layer 1 receives less than a thousandth.
 """
 
 # %%
@@ -243,15 +253,15 @@ vg.widgets.gradient_cascade(guess=guess_factor)
 # %% [markdown]
 r"""
 *Figure 1.3. The gradient cascade: the backward signal at each layer of a real network, relative to the last, as
-depth, weight scale and activation change; theory dashed, your guess dotted. Two horizontal lines mark where the
-number formats end: gradients of this size are still exact numbers in float32 long after they have become useless.*
+depth, weight scale and activation change; theory dashed, your guess dotted. A horizontal line marks where half-precision numbers (fp16) end for
+this network's gradients; those of float32 end far below, long after a gradient has become useless.*
 
 > **Careful.** Vanishing is not underflow. A gradient of $10^{-18}$ is a perfectly good float32, whose smallest normal
 > number is $2^{-126}$; it is useless because a step of that size changes nothing. Half precision does underflow, which
-> makes a second, separate trouble (lesson 14).
+> makes a second, separate trouble.
 """
 
-# %% [markdown] minutes=8
+# %% [markdown] minutes=11
 r"""
 ## Which property of a matrix decides?
 
@@ -288,15 +298,17 @@ r"""
 **What you see.** Length is preserved on average (the rms is near 1), and yet in a space of 32{#set} dimensions, half of all
 there are, every signal shrinks to less than about a thousandth, 0.001{#l1-product-median}. A random signal hardly notices,
 because it always has a share in the few directions that are stretched severalfold; what is lost is whatever distinguishes
-one signal from another in the other dimensions.
+one signal from another in the other dimensions. Every further matrix stretches what is already long and finds less of what is
+short, so the gaps between singular values grow geometrically.
 
 A product of orthogonal matrices has every singular value equal to 1: no direction is lost. [Saxe, McClelland and Ganguli
 (2014)](https://arxiv.org/abs/1312.6120) made this a reason to initialize with orthogonal matrices. It holds for linear
 layers; activations between them undo part of it.
 
 The largest singular value *bounds* what one layer can do: if slope times largest singular value stays below some number
-less than 1 at every layer, the gradient vanishes for certain. Above 1 nothing is certain. Eigenvalues and determinants decide neither one
-layer nor a product of different layers, as two rows show: both eigenvalues of this matrix are one half.
+less than 1 at every layer, the gradient vanishes for certain. Above 1 nothing is certain. Eigenvalues, the factors along the directions
+that a matrix leaves unturned, decide neither one layer nor a product of different layers. Both eigenvalues of the next matrix
+are one half; the numbers are the lengths of a signal after `1, 2, 4, 8, 16` copies of it.
 """
 
 # %% tags=["nbval-check-output"]
@@ -361,9 +373,9 @@ r"""
 Write over the `...` and run the cell. Each check says the first thing that is wrong.
 """
 
-# %% [markdown] minutes=5
+# %% [markdown] minutes=6
 r"""
-### Exercise 1.1: a chain by hand ★ 5 minutes
+### Exercise 1.1: a chain by hand ★ 6 minutes
 
 One sigmoid unit per layer, as in the second section. Compute $\partial h_L / \partial h_0$ from the weights and the
 preactivations, without autograd.
@@ -393,9 +405,9 @@ One factor per layer, slope times weight; `tensor.prod()` multiplies them.
 </details>
 """
 
-# %% [markdown] minutes=12
+# %% [markdown] minutes=14
 r"""
-### Exercise 1.2: a probe of your own ★★ 12 minutes
+### Exercise 1.2: a probe of your own ★★ 14 minutes
 
 `backward_signal` needs a `Sequential` and leaves gradients behind in the parameters. Write a version that works for
 any model whose children are each called once (a residual block is such a child), and that leaves nothing behind.
@@ -434,12 +446,12 @@ method `remove()`.
 </details>
 """
 
-# %% [markdown] minutes=8
+# %% [markdown] minutes=10
 r"""
-### Exercise 1.3: a line without slope ★★ 8 minutes
+### Exercise 1.3: a line without slope ★★ 10 minutes
 
 Find a `sigma_w` for which the backward signal of a tanh network with 30 layers of 64 units neither vanishes nor
-explodes: less than `0.01` decades per layer, on seeds that you do not know. The widget helps, `vg.gradient_profile`
+explodes: less than `0.01` decades per layer, on networks that you do not know. The widget helps, `vg.gradient_profile`
 is quicker.
 """
 
@@ -466,9 +478,9 @@ One seed is not enough at this precision: average the slope over three.
 </details>
 """
 
-# %% [markdown] minutes=10
+# %% [markdown] minutes=15
 r"""
-### Exercise 1.4: spot the flaw ★★★ 10 minutes, open
+### Exercise 1.4: spot the flaw ★★★ 15 minutes, open
 
 A colleague draws the gradient norm of every parameter tensor of `model`, in order, and concludes: "Only the last
 three layers get a gradient, all others get none, and the zigzag shows that it comes and goes." Run the cell, name three flaws of
@@ -476,6 +488,8 @@ the picture or the conclusion, and draw a better one.
 """
 
 # %%
+model.zero_grad()
+F.cross_entropy(model(x), y).backward()
 norms = [parameter.grad.norm().item() for parameter in model.parameters()]
 pd.Series(norms).plot(xlabel="parameter tensor", ylabel="gradient norm", title="A colleague's plot");
 
@@ -491,11 +505,10 @@ r"""
 as steep in the last layers as in the first, as a logarithmic axis shows at once. Weights and biases are joined by one
 line, tensors of different shape with different norms, and that alone makes the zigzag. And a norm grows with the number
 of entries, so tensors of different size are not comparable: take the root mean square. A fourth flaw is the quantity
-itself: a weight's gradient contains the size of the layer's input; the backward signal does not. And a fifth hides in
-`.grad`, which adds up: `backward()` was called three times on this model.
+itself: a weight's gradient contains the size of the layer's input; the backward signal does not.
 """
 
-# %% [markdown] minutes=3
+# %% [markdown] minutes=2
 r"""
 ## What we saw
 

@@ -2,7 +2,7 @@
 r"""
 # 2. What does an activation do to a gradient?
 
-**Time** 45 minutes. **Needed first** Lesson 1: the backward signal, decades per layer.
+**Time** 60 minutes, and 45 for the exercises. **Needed first** Lesson 1: the backward signal, decades per layer.
 **New words** preactivation, rms slope, quadrature, saturation, per-layer factor, cosine.
 """
 
@@ -27,14 +27,18 @@ from vglab import check, tasks
 
 x, y = tasks.digits().x[:256], tasks.digits().y[:256]
 
-# %% [markdown] minutes=9
+# %% [markdown] minutes=14
 r"""
 ## The slope a gradient meets
 
 On its way back through a unit $h = \varphi(z)$ the gradient is multiplied by $\varphi'(z)$, the slope of the activation
-at the **preactivation** $z$. For the two classics the slope can be written with the value alone:
+at the **preactivation** $z$. For the two classics the slope can be written with the value alone. With
+$\sigma(z) = 1/(1 + e^{-z})$ the chain rule gives
 
-$$\sigma'(z) = \sigma(z)\,\bigl(1 - \sigma(z)\bigr) \le \tfrac14, \qquad \tanh'(z) = 1 - \tanh(z)^2 \le 1 .$$
+$$\sigma'(z) = \frac{e^{-z}}{(1 + e^{-z})^2} = \sigma(z)\,\bigl(1 - \sigma(z)\bigr) \le \tfrac14,$$
+
+because $h(1-h)$ is largest at $h = \tfrac12$. In the same way $\tanh = \sinh/\cosh$ has the slope
+$(\cosh^2 - \sinh^2)/\cosh^2 = 1 - \tanh^2 \le 1$.
 """
 
 # %%
@@ -55,8 +59,8 @@ r"""
 narrow hill that reaches 1 at the origin only; the ReLU's is a step, 0 on the left and 1 on the right.*
 
 A layer has many units and a batch has many examples, so the gradient meets not one slope but a whole distribution of
-them. A preactivation is a sum of many terms with random weights, hence close to Gaussian: $z \sim N(0, q)$ with some
-variance $q$. What counts for the *size* of the backward signal is the root of the mean square, the **rms slope**,
+them. A preactivation is a sum of many terms with random weights, hence close to Gaussian: $z \sim N(0, q)$, normally
+distributed with mean 0 and some variance $q$. Write $\mathbb{E}$ for an average over it. What counts for the *size* of the backward signal is the root of the mean square, the **rms slope**,
 $\sqrt{\mathbb{E}[\varphi'(z)^2]}$.
 
 **Predict.** What is the rms slope of tanh when $z$ has variance 1? Its slope at the origin is 1.
@@ -107,12 +111,14 @@ input; it is the next thing to find.
 Beyond $q \approx$ 10{#set} the hundred points are too far apart for so narrow a hill; `vg.theory` uses a finer rule.
 """
 
-# %% [markdown] minutes=10
+# %% [markdown] minutes=16
 r"""
 ## A factor you can predict
 
-Write `sigma_w` for the scale of the weights, $W_{ij} \sim N(0, \sigma_w^2 / n)$ with $n$ inputs. Two short lines follow
-the variance forward and the gradient back,
+Write `sigma_w` for the scale of the weights, $W_{ij} \sim N(0, \sigma_w^2 / n)$ with $n$ inputs. A preactivation is a sum of $n$
+independent terms $W_{ij} h_j$, whose variances add up to $\sigma_w^2$ times the mean of $h^2$. On the way back a unit collects
+$n$ terms from the layer above through the same weights, which again multiplies the mean square by $\sigma_w^2$, and then
+multiplies by its own slope. Two short lines say so,
 
 $$q_{l+1} = \sigma_w^2\,\mathbb{E}\bigl[\varphi(z)^2\bigr], \qquad
 \text{factor}_l = \sigma_w \sqrt{\mathbb{E}\bigl[\varphi'(z)^2\bigr]}, \qquad z \sim N(0, q_l) .$$
@@ -133,20 +139,19 @@ def factor(phi, slope, sigma_w, q=1.0, layers=50):
 
 # %% [markdown]
 r"""
-**Predict.** A tanh network with torch's default weights, $\sigma_w = 1/\sqrt3 \approx$ 0.58{#set}. The slope of tanh is at
-most 1, and the weights shrink the signal as it goes deeper, so that its units come to work ever closer to the origin.
-What factor per layer results?
+**Predict.** A tanh network with torch's default weight scale, $\sigma_w = 1/\sqrt3 \approx$ 0.58{#set}, and many layers. You know
+its rms slope at variance 1. What factor per layer does it settle at?
 """
 
 # %% tags=["predict"]
 guess_factor = 0.4  # per-layer factor of tanh at sigma_w = 1 / sqrt(3)
 
 # %% tags=["nbval-check-output"]
-third = 3**-0.5
-{"sigmoid": round(factor(torch.sigmoid, slope["sigmoid"], third), 3), "tanh": round(factor(torch.tanh, slope["tanh"], third), 3)}
+default = 3**-0.5  # torch's weight scale
+{"sigmoid": round(factor(torch.sigmoid, slope["sigmoid"], default), 3), "tanh": round(factor(torch.tanh, slope["tanh"], default), 3)}
 
 # %%
-check.prediction("2.2", guess_factor, factor(torch.tanh, slope["tanh"], third))
+check.prediction("2.2", guess_factor, factor(torch.tanh, slope["tanh"], default))
 
 # %% [markdown]
 r"""
@@ -158,11 +163,12 @@ were a little larger because torch draws biases, too.
 # %%
 names = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"]
 tables = [
-    vg.gradient_profile(vg.mlp(10, width=128, act=name, sigma_w=third, seed=seed), x, y).assign(act=name, seed=seed)
+    vg.gradient_profile(vg.mlp(10, width=128, act=name, sigma_w=default, seed=seed), x, y).assign(act=name, seed=seed)
     for name in names
     for seed in range(3)
 ]
-theory = {name: vg.theory.gradient_profile(name, 10, third, q0=x.square().mean().item() / 3) for name in names}
+q1 = default**2 * x.square().mean().item()  # the variance that the images give layer 1
+theory = {name: vg.theory.gradient_profile(name, 10, default, q0=q1) for name in names}
 
 # %% [markdown]
 r"""
@@ -196,7 +202,7 @@ few per cent between seeds, and the errors of ten layers add up.
 **Modify.** Change the width from `128` to `32`, then to `512`. What happens to the bands?
 """
 
-# %% [markdown] minutes=10
+# %% [markdown] minutes=14
 r"""
 ## Saturation, the usual suspect
 
@@ -204,8 +210,8 @@ r"""
 torch's weights the units of a sigmoid network sit near $z = 0$, where the slope is *largest*, and the gradient vanishes
 all the same. To see saturation at work it has to be provoked, with large weights.
 
-**Predict.** Sixteen times the Xavier scale, `sigma_w = 16`: three units in four are saturated, their slope under a
-tenth of a quarter. What is the per-layer factor of this sigmoid network?
+**Predict.** Sixteen times the Xavier scale, `sigma_w = 16`: almost three values in four are saturated, with a slope
+under a tenth of the quarter that is possible. What is the per-layer factor of this sigmoid network?
 """
 
 # %% tags=["predict"]
@@ -216,7 +222,7 @@ rows = []
 for sigma_w in np.geomspace(0.25, 32, 15):
     for seed in range(3):
         profile = vg.gradient_profile(vg.mlp(12, width=128, act="sigmoid", sigma_w=sigma_w, seed=seed), x, y)
-        deep = profile[profile.kind == "Sigmoid"].iloc[4:11]
+        deep = profile[profile.kind == "Sigmoid"].iloc[4:11]  # settled, and away from the read-out
         rows += [{"sigma_w": sigma_w, "reading": "per-layer factor", "value": deep.gain.median()}]
         rows += [{"sigma_w": sigma_w, "reading": "rms slope", "value": deep.slope.median()}]
 scan = pd.DataFrame(rows)
@@ -245,10 +251,11 @@ f"saturated: {wide.saturated.mean():.2f} of all values; rms slope: {wide.slope.m
 
 # %% [markdown]
 r"""
-**What you see.** With three quarters of its values saturated the network's factor is 1.2{#l2-saturated-factor}: its
+**What you see.** With most of its values saturated the network's factor is 1.2{#l2-saturated-factor}: its
 gradient *explodes*. Two things happen as weights grow. More units saturate, which lowers the rms slope, here to
 0.08{#l2-saturated-slope}; and what the others pass on is multiplied by larger weights. The second wins. In the limit
-the rms slope falls like $1/\sqrt{\sigma_w}$, so the factor grows like $\sqrt{\sigma_w}$ and there is no peak.
+the share of values close enough to 0 to pass anything on falls like $1/\sigma_w$ and the rms slope like its root, so the factor
+grows like $\sqrt{\sigma_w}$ and there is no peak.
 
 So two causes must be kept apart. The **central slope**: a quarter at best, it does the damage at every ordinary
 initialization. And **saturation**: it silences most units and leaves the signal to a few. Few units with large weights
@@ -258,10 +265,10 @@ mean large gradients, not small ones.
 > (2010)](https://proceedings.mlr.press/v9/glorot10a.html), section 3.1, saw the top layer of sigmoid networks drift into
 > saturation at 0 and stay there for a long time: a third mechanism, which needs a training run to be seen.
 
-**What it does not show.** Whether such a network learns; lesson 4 asks.
+**What it does not show.** Whether such a network learns.
 """
 
-# %% [markdown] minutes=4
+# %% [markdown] minutes=5
 r"""
 ## Under the microscope
 
@@ -279,7 +286,7 @@ r"""
 line of text reads the measured rms slope, the share of saturated values and the per-layer factor beside theory.*
 """
 
-# %% [markdown] minutes=7
+# %% [markdown] minutes=9
 r"""
 ## The other thing that is lost
 
@@ -320,13 +327,13 @@ A sigmoid's outputs lie around one half, so every activation vector is one and t
 Each layer renews the long vector and multiplies the difference by 0.24{#l2-difference-factor}: the very factor by which the
 gradient shrinks on its way back, as [Schoenholz et al. (2017)](https://arxiv.org/abs/1611.01232) found in general.
 
-Tanh is the same curve moved and stretched, $\tanh z = 2\sigma(2z) - 1$, with mean 0, and its cosine stays at
+Tanh is the same curve, moved and stretched so that its mean is 0 (exercise 2.2 finds the numbers), and its cosine stays at
 0.00{#l2-tanh-cosine}. [LeCun et al. (1998)](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf), section 4.4, asked for
 activations that are centred for a related reason.
 
 Keep the two diseases apart. A gradient that is small but still tells inputs apart can be rescaled, and an optimizer
-that rescales, such as Adam, can help. Where the inputs have become nearly one direction, a larger step does not help: the
-common part has to be subtracted first, which is what batch normalization does (lesson 8).
+that rescales each weight's step, such as Adam, can help. Where the inputs have become nearly one direction, a larger step does not help: the
+common part has to be subtracted first, which is what batch normalization does.
 
 **What it does not show.** That the digits are lost for good. A cosine of 0.999{#l2-sigmoid-cosine-3} is not 1: the difference is
 still there, in the last decimals, and a method that looked for it would find it. Gradient descent has to find it first.
@@ -339,9 +346,9 @@ r"""
 ## Exercises
 """
 
-# %% [markdown] minutes=10
+# %% [markdown] minutes=12
 r"""
-### Exercise 2.1: the rms slope of anything ★★ 10 minutes
+### Exercise 2.1: the rms slope of anything ★★ 12 minutes
 
 Generalize the first section: for any smooth activation and any variance, by quadrature, with the slope from autograd.
 """
@@ -362,7 +369,8 @@ check.rms_slope(rms_slope)
 r"""
 <details><summary>Hint 1</summary>
 
-`points` are for variance 1. Values with variance $q$ are $\sqrt q$ times as large.
+`points` are for variance 1. Values with variance $q$ are $\sqrt q$ times as large. Call `.requires_grad_()` on them before you
+apply `phi`.
 </details>
 
 <details><summary>Hint 2</summary>
@@ -372,9 +380,9 @@ of the sum.
 </details>
 """
 
-# %% [markdown] minutes=4
+# %% [markdown] minutes=5
 r"""
-### Exercise 2.2: one curve, moved ★ 4 minutes
+### Exercise 2.2: one curve, moved ★ 5 minutes
 
 Write tanh with the sigmoid alone. Then say, in a sentence to yourself, which of the two numbers you put in buys the slope
 of 1 and which buys the mean of 0.
@@ -403,9 +411,9 @@ The slope at the origin is still only half of tanh's. What does a factor inside 
 </details>
 """
 
-# %% [markdown] minutes=10
+# %% [markdown] minutes=12
 r"""
-### Exercise 2.3: how wide is the healthy window? ★★ 10 minutes
+### Exercise 2.3: how wide is the healthy window? ★★ 12 minutes
 
 One sigmoid unit with one input $a$ passes the gradient on undiminished where $|w\,\sigma'(wa + b)| \ge 1$. For which
 inputs is that so? Compute the width of that interval of $a$; it does not depend on $b$.
@@ -440,9 +448,9 @@ The problem is from chapter 5 of [Nielsen (2015)](http://neuralnetworksanddeeple
 look for the $w$ with the widest window; its width is a fair measure of how narrow the sigmoid's path is.
 """
 
-# %% [markdown] minutes=15
+# %% [markdown] minutes=16
 r"""
-### Exercise 2.4: an activation of your own ★★★ 15 minutes, open
+### Exercise 2.4: an activation of your own ★★★ 16 minutes, open
 
 Choose numbers $\lambda$ and $a$ such that $\varphi(z) = \lambda \tanh(a z)$ keeps both the variance and the gradient at
 $\sigma_w = 1$: $\mathbb{E}[\varphi^2] = 1$ and $\mathbb{E}[\varphi'^2] = 1$ for $z \sim N(0, 1)$. Is there such a pair? If
@@ -465,7 +473,7 @@ three quarters, so the signal sinks to a smaller variance, at which the factor i
 what the layer is there for. SELU makes the same trade for an activation with a kink.
 """
 
-# %% [markdown] minutes=3
+# %% [markdown] minutes=2
 r"""
 ## What we saw
 

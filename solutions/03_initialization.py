@@ -2,7 +2,7 @@
 r"""
 # 3. Where should the weights start?
 
-**Time** 45 minutes. **Needed first** Lessons 1 and 2: the per-layer factor, `sigma_w`.
+**Time** 50 minutes, and 45 for the exercises. **Needed first** Lessons 1 and 2: the per-layer factor, `sigma_w`.
 **New words** initialization, fan-in, plateau, symmetry, rank.
 """
 
@@ -29,25 +29,25 @@ from vglab import check, tasks
 data = tasks.digits()
 x, y = data.x[:256], data.y[:256]
 
-# %% [markdown] minutes=7
+# %% [markdown] minutes=8
 r"""
 ## What does torch draw?
 
 Many people take it that torch's layers come with Kaiming He's initialization, made for ReLU, whose weights have variance
-$2/n$ for $n$ inputs. The scale of lesson 2, `sigma_w` with $\mathrm{Var}[W] = \sigma_w^2 / n$, makes every layer
-comparable: He's is $\sqrt2 \approx$ 1.41{#set}.
+$2/n$ for $n$ inputs (the layer's **fan-in**) and whose biases are 0. In the scale of lesson 2, `sigma_w` with
+$\mathrm{Var}[W] = \sigma_w^2 / n$, that is $\sqrt2 \approx$ 1.41{#set}; the lessons so far have used 0.58{#l3-default-sigma} for
+torch's. Nobody has yet asked about the biases.
 
-**Predict.** Draw a fresh `nn.Linear(64, 64)`. What is its `sigma_w`, the standard deviation of its weights times
-$\sqrt{64}$?
+**Predict.** Draw a fresh `nn.Linear(64, 64)`. What is the standard deviation of its *biases*?
 """
 
 # %% tags=["predict"]
-guess_sigma = 1.41  # sigma_w of a fresh nn.Linear
+guess_biases = 0.0  # standard deviation of the biases of a fresh nn.Linear(64, 64)
 
 # %%
 torch.manual_seed(0)
 layer = nn.Linear(64, 64)
-check.prediction("3.1", guess_sigma, layer.weight.std() * 64**0.5)
+check.prediction("3.1", guess_biases, layer.bias.std())
 
 # %% [markdown]
 r"""
@@ -73,7 +73,7 @@ For ReLU the rms slope is $1/\sqrt2$, and the per-layer factor follows without r
 $\sigma_w / \sqrt2 = \sqrt{1/6} \approx$ 0.41{#l3-default-relu-factor}.
 """
 
-# %% [markdown] minutes=9
+# %% [markdown] minutes=11
 r"""
 ## Forwards and backwards
 
@@ -130,14 +130,23 @@ Only $\sqrt2$ keeps both, which is the argument of [He et al. (2015)](https://ar
 > sigmoid's signal stays level while its gradient vanishes, a saturated tanh's while its gradient explodes. And they are a
 > gift of square layers. With `fan_in` inputs and `fan_out` outputs the
 > forward signal asks for $\mathrm{Var}[W] \propto 1/$`fan_in` and the gradient for $1/$`fan_out`; Glorot and Bengio's
-> equation 12 takes $2/($`fan_in` $+$ `fan_out`$)$. Lesson 7 measures the compromise.
+> equation 12 takes $2/($`fan_in` $+$ `fan_out`$)$, a compromise.
 
-**What it does not show.** What biases do. Put the default in place of the last entry, `vg.mlp(20, act="relu")`: its
-signal stops falling at a floor, because biases feed every layer anew. Then ask for the cosine of lesson 2 and see
-*what* arrives at layer 20.
+**What it does not show.** What biases do; these networks have none. Torch's default draws them, and the next cell asks what they
+bring: the size of the signal in five layers of the default network, and the cosine of lesson 2.
 """
 
-# %% [markdown] minutes=8
+# %% tags=["nbval-check-output"]
+biased = vg.gradient_profile(vg.mlp(20, act="relu", seed=0), x, y).query("kind == 'ReLU'")
+biased.set_index("layer")[["h_rms", "cosine"]].iloc[[0, 4, 9, 14, 19]].round(2)
+
+# %% [markdown]
+r"""
+The signal stops falling at a floor, because biases feed every layer anew. But what arrives at layer 20 is the biases' own voice,
+the same for every digit: the cosine has gone to 1. A signal of healthy size is not yet a signal about the input.
+"""
+
+# %% [markdown] minutes=10
 r"""
 ## Does it matter for training?
 
@@ -175,7 +184,7 @@ for name, sigma_w in {"torch's default": None, "He": 2**0.5}.items():
     for seed in range(3):
         model = vg.mlp(20, act="relu", sigma_w=sigma_w, seed=seed)
         losses = train(model, steps=400, lr=0.01, momentum=0.9, seed=seed)
-        runs += [pd.DataFrame({"step": range(1, 401), "loss": losses, "start": name, "seed": seed})]
+        runs += [pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses, "start": name, "seed": seed})]
         accuracy[name, seed] = (model(data.x).argmax(1) == data.y).float().mean().item()
 
 # %% name="figure-two-starts"
@@ -200,13 +209,22 @@ The biases differ between the two as well, but they are not to blame: with the d
 stays at 0.10{#l3-no-bias-accuracy}, too.
 
 **What it does not show.** That torch's default is bad. Networks of two or three layers train with it, as do deep ones with
-batch normalization, which sets the scale itself, or skip connections, which carry the signal past the layers (lessons 8 and
-9). It is a default for shallow networks, and silent about it.
+batch normalization, which sets the scale itself, or skip connections, which carry the signal past the layers. It is a default for shallow networks, and silent about it.
 
-**Modify.** Give the default network ten times the learning rate, then ten times the steps. Does either help?
+**Modify.** The next cell trains the default network alone. Give it ten times the learning rate, then four times the steps. Does
+either help?
 """
 
-# %% [markdown] minutes=7
+# %%
+losses = train(vg.mlp(20, act="relu", seed=0), steps=400, lr=0.01, momentum=0.9)
+f"loss after {len(losses)} steps: {losses[-1]:.2f}"
+
+# %% [markdown]
+r"""
+A network whose first layers hear nothing and whose last layers see every digit alike has nothing to hurry.
+"""
+
+# %% [markdown] minutes=8
 r"""
 ## Two layers are enough
 
@@ -225,7 +243,7 @@ runs = []
 for std in (0.001, 0.01, 0.1, 0.18):
     for seed in range(3):
         losses = train(vg.mlp(2, act="relu", sigma_w=8 * std, seed=seed), steps=1500, lr=0.1, seed=seed)
-        runs += [pd.DataFrame({"step": range(1, 1501), "loss": losses, "start": f"std {std}", "seed": seed})]
+        runs += [pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses, "start": f"std {std}", "seed": seed})]
 runs = pd.concat(runs)
 vg.training_plot(runs, by="start", level=(np.log(10), "chance, ln 10"), title="Two hidden layers, four starts");
 
@@ -272,14 +290,14 @@ r"""
 real network, with theory dashed, as the weight scale moves over torch's default, Xavier's and He's.*
 """
 
-# %% [markdown] minutes=6
+# %% [markdown] minutes=7
 r"""
 ## All the same
 
 One way to start remains: every weight of a layer equal to the same constant, of a reasonable size. Nothing is small.
 
-**Predict.** Train such a network with three hidden layers of 64 units for 200 steps. What is the rank of its second
-weight matrix, which is $64 \times 64$?
+**Predict.** Train such a network with three hidden layers of 64 units for 200 steps. What is the **rank** of its second
+weight matrix, the number of its rows that are not combinations of others? It is $64 \times 64$.
 """
 
 # %% tags=["predict"]
@@ -311,9 +329,9 @@ r"""
 ## Exercises
 """
 
-# %% [markdown] minutes=6
+# %% [markdown] minutes=7
 r"""
-### Exercise 3.1: read the scale off a layer ★ 6 minutes
+### Exercise 3.1: read the scale off a layer ★ 7 minutes
 
 Recover `sigma_w` and `sigma_b` from the numbers of a fresh linear layer of any shape. For `nn.Linear` both have the same
 source and different values: say why.
@@ -353,8 +371,8 @@ Three tanh networks of six layers were started with `sigma_w` of 0.3{#set}, 1.2{
 """
 
 # %%
-secret = {"A": 1.2, "B": 6.0, "C": 0.3}
-activations = {name: vg.mlp(6, act="tanh", sigma_w=scale, seed=5)[:12](x).detach() for name, scale in sorted(secret.items())}
+secret = np.random.default_rng(5).permutation([0.3, 1.2, 6.0])
+activations = {name: vg.mlp(6, act="tanh", sigma_w=scale, seed=5)[:12](x).detach() for name, scale in zip("ABC", secret, strict=True)}
 vg.histogram_plot(activations, limits=(-1.05, 1.05), labels=("activation h in layer 6", "share of values"), title="Three patients");
 
 # %% [markdown]
@@ -386,9 +404,9 @@ Values at both ends are saturated. Lesson 1's network with $N(0, 1)$ weights was
 </details>
 """
 
-# %% [markdown] minutes=8
+# %% [markdown] minutes=12
 r"""
-### Exercise 3.3: a start for any activation ★★ 8 minutes
+### Exercise 3.3: a start for any activation ★★ 12 minutes
 
 Find the weight scale at which a deep network keeps its gradient, for an activation that you are given as a
 function. `vg.theory.layer_factor(phi, sigma_w)` returns the factor of a very deep network, which for the activations tried
@@ -398,9 +416,9 @@ layers are not very deep: at exactly 1 its signal is still sinking.)
 
 # %% exercise="3.3" tags=["nbval-check-output"]
 def level_scale(phi):
-    """The largest sigma_w between 0.1 and 10 at which vg.theory.layer_factor(phi, sigma_w) does not exceed 1."""
+    """The largest sigma_w between 0.1 and 20 at which vg.theory.layer_factor(phi, sigma_w) does not exceed 1."""
     ### BEGIN SOLUTION
-    low, high = 0.1, 10.0
+    low, high = 0.1, 20.0
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if vg.theory.layer_factor(phi, middle) <= 1 else (low, middle)
@@ -414,7 +432,7 @@ check.level_scale(level_scale)
 r"""
 <details><summary>Hint 1</summary>
 
-Halve the interval from `0.1` to `10`: if the factor in the middle is above 1, the answer lies below it.
+Halve the interval from `0.1` to `20`: if the factor in the middle is above 1, the answer lies below it.
 </details>
 
 <details><summary>Hint 2</summary>
@@ -424,18 +442,22 @@ just: forty halvings are plenty, four are not.
 </details>
 """
 
-# %% [markdown] minutes=15
+# %% [markdown] minutes=18
 r"""
-### Exercise 3.4: advise a colleague ★★★ 15 minutes, open
+### Exercise 3.4: advise a colleague ★★★ 18 minutes, open
 
 "My forty-layer ReLU network does not train. I have set the biases to 0.1{#set} so that no unit is dead, and I start with small
-weights, to be safe." Reproduce the network on the digits, measure it, and write the three sentences you would send back, with a
-number in each.
+weights, to be safe." Measure the colleague's network, and write the three sentences you would send back, with a number in each.
 """
+
+# %%
+colleague = vg.mlp(40, act="relu", sigma_w=1.0, seed=0)
+for linear in (layer for layer in colleague if isinstance(layer, nn.Linear)):
+    nn.init.constant_(linear.bias, 0.1)
 
 # %% [markdown] tags=["solution"]
 r"""
-**One answer**, for $\sigma_w = 1$. "Your backward signal loses about four decades over forty layers; without the biases it would be
+**One answer.** "Your backward signal loses about four decades over forty layers; without the biases it would be
 six, because they switch more units on. They do it by making all inputs alike, though: the cosine between two digits in layer 40
 is 1 to many decimals. Set the biases to zero and call `vg.init_(model, 'he')`, which keeps the gradient level; if it still does
 not train, look at the cosine again, for at forty layers ReLU alone has brought all digits to within one per cent of one
@@ -454,7 +476,8 @@ r"""
 - Two hidden layers are enough for a plateau of 520{#l3-small-plateau} steps, if the weights start small; equal weights leave one
   unit per layer.
 
-**Where next.** A plateau is not a failure yet. Lesson 4 asks what slow convergence costs, and when it becomes a stall.
+**Where next.** The causes are complete: depth, activation, initialization. The effects come next: a plateau is slow convergence, and
+not a failure yet.
 """
 
 # %% [markdown]

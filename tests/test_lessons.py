@@ -79,7 +79,7 @@ def test_answers_pass_their_checks_in_the_solved_copy(source):
 def test_headings_stand_in_their_order(source):
     number = int(source.stem[:2])
     texts = [cell.source for cell in cells(source, "markdown")]
-    assert re.match(rf"# {number}\. .+\?\n\n\*\*Time\*\* \d+ minutes\. \*\*Needed first\*\* .+\n\*\*New words\*\* ", texts[0])
+    assert re.match(rf"# {number}\. .+\?\n\n\*\*Time\*\* .+\. \*\*Needed first\*\* .+\n\*\*New words\*\* ", texts[0])
     assert texts[1].startswith("**You will be able to**")
     headings = [text.split("\n")[0] for text in texts if text.startswith("## ")]
     assert headings[-4:] == ["## Exercises", "## What we saw", "## In your own model", "## Sources"]
@@ -88,6 +88,19 @@ def test_headings_stand_in_their_order(source):
     assert 2 <= bullets(texts[1]) <= 4
     assert bullets(recap) == bullets(texts[1]), "the recap answers the objectives one by one"
     assert "**Where next.**" in recap
+
+
+@each(LESSONS)
+def test_minutes_add_up(source):
+    timed = [(cell.source, cell.metadata["minutes"]) for cell in cells(source) if "minutes" in cell.metadata]
+    for text, minutes in timed:
+        if stated := re.search(r"^### Exercise .* (\d+) minutes", text):
+            assert int(stated[1]) == minutes
+    exercises = sum(minutes for text, minutes in timed if text.startswith("### Exercise"))
+    sections = sum(minutes for _, minutes in timed) - exercises
+    assert f"**Time** {sections} minutes, and {exercises} for the exercises." in cells(source)[0].source
+    for page in ("README.md", "lessons/README.md", "solutions/00_start.py"):
+        assert re.search(rf"{source.stem}\.ipynb\).*\| {sections + exercises} \|", (ROOT / page).read_text("utf-8")), page
 
 
 @each(LESSONS)

@@ -150,8 +150,8 @@ def test_messages_about_sizes(name, size):
 def test_messages():
     with pytest.raises(ValueError, match="norm must be None, 'batch', 'layer' or 'rms'; got 'bn'"):
         mlp(2, norm="bn")
-    with pytest.raises(ValueError, match=r"act must be one of .*; got 'Tanh'"):
-        mlp(2, act="Tanh")
+    with pytest.raises(ValueError, match=r"act must be one of .*; got 'tahn'"):
+        mlp(2, act="tahn")
     with pytest.raises(ValueError, match="sigma_w is a standard deviation and must be 0 or more; got -1"):
         mlp(2, sigma_w=-1)
     with pytest.raises(ValueError, match="sigma_b is a standard deviation and must be 0 or more; got -1"):

@@ -31,9 +31,9 @@ def as_module(act):
     Raises `ValueError` for an unknown name and `TypeError` for anything that cannot be called.
     """
     if isinstance(act, str):
-        if act not in NAMES:
+        if act.lower() not in NAMES:
             raise ValueError(f"act must be one of {', '.join(NAMES)}, or a module or function; got {act!r}.")
-        return NAMES[act]()
+        return NAMES[act.lower()]()
     if inspect.isclass(act) and issubclass(act, nn.Module):
         return act()
     if isinstance(act, nn.Module):
@@ -48,7 +48,7 @@ def as_module(act):
 def label(act):
     """Return the name of `act` as it stands in tables and figures, for example ``'tanh'``."""
     if isinstance(act, str):
-        return act
+        return act.lower()
     kind = act if inspect.isclass(act) else type(act)
     names = {module: name for name, module in NAMES.items()}
     return names.get(kind) or getattr(act, "__name__", kind.__name__)

@@ -95,8 +95,8 @@ def init_(model, scheme="normal", *, sigma_w=1.0, sigma_b=0.0, seed=None):
     if scheme not in SCHEMES:
         raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}; got {scheme!r}.")
     for name, sigma in {"sigma_w": sigma_w, "sigma_b": sigma_b}.items():
-        if not sigma >= 0:
-            raise ValueError(f"{name} is a standard deviation and must be 0 or more; got {sigma}.")
+        if not isinstance(sigma, (int, float)) or not sigma >= 0:
+            raise ValueError(f"{name} is a standard deviation and must be 0 or more; got {sigma!r}.")
     if scheme in ("default", "he") and sigma_w != 1.0:
         raise ValueError(f"scheme {scheme!r} fixes sigma_w; got sigma_w={sigma_w}: use scheme 'normal' to set it.")
     if scheme == "default" and sigma_b:

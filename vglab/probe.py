@@ -166,8 +166,9 @@ def gradient_profile(model, x, y, loss_fn=nn.functional.cross_entropy):
     Nothing is left changed: not ``.grad``, not the buffers (batch statistics), not the random state. Raises
     `ValueError` if the loss is not one number or needs no gradient.
     """
+    watch = probe(model)
     devices = {p.device for p in model.parameters() if p.is_cuda}
-    with torch.random.fork_rng(devices=devices), torch.enable_grad(), _on_copied_buffers(model), probe(model) as seen:
+    with torch.random.fork_rng(devices=devices), torch.enable_grad(), _on_copied_buffers(model), watch as seen:
         loss = loss_fn(model(x), y)
         _check_loss(loss)
         torch.autograd.grad(loss, [t for t in (*model.parameters(), x) if t.requires_grad], allow_unused=True)

@@ -73,6 +73,7 @@ healthy_width = Exercise(
     "2.3 window",
     _healthy_width,
     [(w,) for w in (1.0, 3.9, 4.5, 6.9, 12.0, -8.0)],
+    rtol=2e-3,
     mistakes=[
         (lambda w: _healthy_width(w) * abs(w), "that is the interval of z = wa + b; in terms of a it is |w| times narrower."),
         (lambda w: _healthy_width(w) / 2, "that is half of the interval: z may lie on either side of 0."),

@@ -142,7 +142,7 @@ def _flat(sigma_w):
     if abs(slope) < 0.01:
         return None
     verb, cure = ("falls", "larger") if slope > 0 else ("grows", "smaller")
-    return f"with sigma_w = {sigma_w:g} the signal {verb} by {abs(slope):.3f} decades per layer towards the input: try a {cure} one."
+    return f"with sigma_w = {sigma_w:g} the signal {verb} by {abs(slope):.4f} decades per layer towards the input, and less than 0.01 was asked for: try a {cure} one."
 
 
 flat_scale = Number(

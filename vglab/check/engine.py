@@ -186,10 +186,12 @@ def prediction(name, guess, measured):
     `name` is the prediction's number, such as ``"1.1"``; `guess` the learner's number or ``...``.
     """
     title = f"Prediction {name}"
-    if guess is ...:
+    if guess is ... or guess is None:
         return Verdict(title, "not attempted", "replace the `...` above by your number and run both cells again.")
     try:
         guess, measured = _numbers(guess).item(), _numbers(measured).item()
+        if not math.isfinite(guess):
+            raise ValueError("not a number that can be compared")
     except Exception:
         return Verdict(title, "error", f"a prediction is one number; got {type(guess).__name__} {_short(guess)}.")
     progress.note("predictions", name, guess=guess, measured=measured)
@@ -231,7 +233,7 @@ def _numbers(value):
         value = value.detach().cpu()
     if isinstance(value, (list, tuple)):
         value = [_numbers(item) for item in value]
-    if np.iscomplexobj(value):
+    if np.iscomplexobj(value) or isinstance(value, (str, bytes)):
         raise TypeError("real numbers were asked for")
     return np.asarray(value, dtype=float)
 

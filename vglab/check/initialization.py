@@ -51,7 +51,7 @@ fates = Words(
 
 
 def _level_scale(phi):
-    low, high = 0.1, 10.0
+    low, high = 0.1, 20.0
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if theory.layer_factor(phi, middle) <= 1 else (low, middle)
@@ -70,6 +70,6 @@ level_scale = Exercise(
         (lambda phi: _level_scale(phi) ** 2, "that is the variance sigma_w^2; its root was asked for."),
         (lambda phi: _level_scale(phi) / 8, "that is a weight's standard deviation for 64 inputs; sigma_w does not depend on the width."),
     ],
-    praise="right: sqrt(2) for ReLU, 1 for tanh, and about 10 for the sigmoid, a scale at which most of its units are saturated.",
+    praise="right: sqrt(2) for ReLU, 1 for tanh, and about 10 for the sigmoid, a scale at which most of its values are saturated.",
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """One reading against the layer: how far a gradient travels, what becomes of a signal, whether inputs stay apart."""
 
 import numpy as np
+import pandas as pd
 
 from . import style
 
@@ -35,6 +36,7 @@ def depth_plot(table, y="grad_rms", *, by=None, theory=None, guess=None, title=N
     """
     if y not in _READINGS:
         raise ValueError(f"y must be one of {', '.join(_READINGS)}; got {y!r}.")
+    _check_table(table, by)
     lines = _lines(table, y, by)
     name, logarithmic, _ = _READINGS[y]
     ax = style.axes(ax)
@@ -102,8 +104,20 @@ def _spread_over_seeds(rows, y):
     return rows.groupby("place")[y].agg(["median", "min", "max"])
 
 
+def _check_table(table, by):
+    if not isinstance(table, pd.DataFrame) or not {"layer", "kind", "slope", "grad_rms"} <= {*table.columns}:
+        came = f"columns {', '.join(map(str, table.columns))}" if isinstance(table, pd.DataFrame) else type(table).__name__
+        raise TypeError(f"depth_plot draws the .table of a vglab.probe; got {came}.")
+    if not len(table):
+        raise ValueError("the table has no rows: call the model inside the probe's with block first.")
+    if by is not None and by not in table:
+        raise ValueError(f"by must be a column of the table; got {by!r}: add it with table.assign({by}=...).")
+
+
 def _profile(theory, depth, measured, backward):
     if np.ndim(theory):
+        if len(theory) != depth:
+            raise ValueError(f"theory has {len(theory)} layers and the table {depth}: compute it for the same depth.")
         return np.asarray(theory)
     steps = np.arange(depth)[::-1] if backward else np.arange(depth)
     return measured.iloc[-1 if backward else 0] * float(theory) ** steps
