@@ -272,8 +272,8 @@ mean large gradients, not small ones.
 r"""
 ## Under the microscope
 
-The histogram is measured: it holds the preactivations of one layer of a real network over 64 digits. The curve is the
-activation's slope. Where the two overlap, gradient gets through. Move `sigma_w` and watch the histogram spread out of
+The histogram at the top is measured: it holds the preactivations of one layer of eight real networks over 64 digits. Below
+it lie the activation and its slope. Where values meet a high slope, gradient gets through. Move `sigma_w` and watch the histogram spread out of
 the window; then take layer 1, 2 and 5 of a tanh network at `sigma_w = 0.58` and watch it shrink into the origin.
 """
 
@@ -282,8 +282,8 @@ vg.widgets.slope_microscope()
 
 # %% [markdown]
 r"""
-*Figure 2.4. The slope microscope: how the preactivations of a chosen layer lie over the activation and its slope. The
-line of text reads the measured rms slope, the share of saturated values and the per-layer factor beside theory.*
+*Figure 2.4. The slope microscope: where the preactivations of a chosen layer lie, above the activation and its slope on the
+same axis; hatching marks the values at which the activation is saturated. The line of text reads the measured rms slope, the share of saturated values and the per-layer factor beside theory.*
 """
 
 # %% [markdown] minutes=9

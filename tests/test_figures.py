@@ -78,6 +78,13 @@ def test_the_line_is_the_median_over_seeds_relative_to_the_last_layer(seeds, ax)
     assert "relative to the last layer" in " ".join(texts(ax))
 
 
+def test_the_order_of_the_rows_does_not_matter(seeds, ax):
+    depth_plot(seeds, ax=ax)
+    shuffled = Figure().subplots()
+    depth_plot(seeds.sample(frac=1, random_state=0), ax=shuffled)
+    np.testing.assert_array_equal(lines(ax, "-")[0].get_ydata(), lines(shuffled, "-")[0].get_ydata())
+
+
 @pytest.mark.parametrize("y", ["h_rms", "cosine", "slope", "dead"])
 def test_other_readings_stand_as_they_are(seeds, ax, y):
     depth_plot(seeds, y, ax=ax)

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.checkpoint import checkpoint
 
 from vglab import theory
+from vglab.activations import Elementwise
 from vglab.nets import init_, mlp
 from vglab.probe import gradient_profile, probe
 
@@ -116,7 +117,8 @@ def reference(model, run):
     for (label, call, handed_on), t in seen:
         g = next(grads) if t.grad_fn is not None else None
         if not handed_on and t.numel():
-            rows[label, call] = (rms(t), float("nan") if g is None else rms(g))
+            numbers = torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
+            rows[label, call] = (numbers.double().mean().item(), rms(t), float("nan") if g is None else rms(g))
     return rows
 
 
@@ -152,11 +154,11 @@ def test_readings_agree_with_autograd(name):
         loss = run(model)
         loss.backward() if loss.requires_grad else None
     table = seen.table
-    got = {(r.layer, r.call): (r.h_rms, r.grad_rms) for r in table.itertuples()}
+    got = {(r.layer, r.call): (r.h_mean, r.h_rms, r.grad_rms) for r in table.itertuples()}
     assert got.keys() == expected.keys()
     assert len(got) == len(table)
     for key, numbers in expected.items():
-        np.testing.assert_allclose(got[key], numbers, rtol=SAME, err_msg=str(key))
+        np.testing.assert_allclose(got[key], numbers, rtol=SAME, atol=1e-12, err_msg=str(key))
 
 
 def test_in_place_is_read_before_and_after():
@@ -339,7 +341,9 @@ def test_slopes_agree_with_closed_forms():
     slopes = {nn.Sigmoid(): (s * (1 - s), 0.25), nn.Tanh(): (1 - t**2, 1.0), nn.ReLU(): ((z > 0).float(), 1.0)}
     slopes[nn.LeakyReLU(0.05)] = (torch.where(z > 0, 1.0, 0.05), 1.0)
     slopes[nn.Softplus(beta=2)] = (torch.sigmoid(2 * z), 1.0)
+    slopes[Elementwise(lambda z: -2 * z)] = (torch.full_like(z, -2.0), 2.0)  # steep, though downhill: not dead
     for act, (slope, greatest) in slopes.items():
+        slope = slope.abs()
         model = nn.Sequential(nn.Identity(), act, nn.Linear(6, 1))
         with probe(model) as seen:
             model(z)
@@ -348,6 +352,62 @@ def test_slopes_agree_with_closed_forms():
         assert row.saturated == pytest.approx((slope < 0.1 * greatest).float().mean().item())
         assert row.dead == pytest.approx((slope < 0.01 * greatest).all(0).float().mean().item())
     assert seen.table.slope.notna().tolist() == [False, True, False]
+
+
+def test_slopes_where_the_input_comes_by_keyword():
+    model, run = seeded("called_by_keyword")
+    with probe(model) as seen:
+        run(model)
+    assert seen.table.set_index("layer").slope.notna().to_dict() == {"layer": False, "act": True, "(model)": False}
+
+
+def test_a_container_that_changes_what_its_child_returned_has_a_row():
+    class Doubled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(x).mul_(2)
+
+    model, x = Doubled(), torch.randn(3, 4)
+    with probe(model) as seen:
+        model(x).sum().backward()
+    assert seen.table.layer.tolist() == ["layer", "(model)"]
+    assert seen.table.grad_rms.tolist() == pytest.approx([2, 1])
+    assert seen.table.h_rms[1] == pytest.approx(2 * seen.table.h_rms[0])
+
+
+def test_a_module_that_returns_its_parameter_keeps_no_hook():
+    class Position(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Parameter(torch.ones(4))
+
+        def forward(self):
+            return self.table
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.position, self.head = Position(), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.head(x + self.position())
+
+    model = Model()
+    with probe(model) as seen:
+        for _ in range(3):
+            model(torch.randn(2, 4)).sum().backward()
+        assert not model.position.table._backward_hooks
+    assert set(seen.table.backward) == {0}
+    assert seen.table.layer.tolist() == ["position", "head"] * 3
+
+
+def test_parameters_that_are_still_to_be_made_are_left_out():
+    with probe(nn.LazyLinear(3)) as seen:
+        pass
+    assert seen.params.empty
 
 
 def test_dead_channels_of_images():
@@ -387,6 +447,11 @@ def test_cosine_is_the_mean_over_pairs_of_live_examples():
         model(h)
     rows = [row.flatten() for i, row in enumerate(h) if i != 2]
     pairs = [F.cosine_similarity(a, b, 0).item() for i, a in enumerate(rows) for b in rows[:i]]
+    assert seen.table.cosine[0] == pytest.approx(np.mean(pairs), abs=1e-6)
+    a, b, c = h[0, :, :].detach()
+    with probe(model) as seen:
+        model(torch.stack([a, b, c]))  # (batch, features)
+    pairs = [F.cosine_similarity(*pair, 0).item() for pair in ((a, b), (a, c), (b, c))]
     assert seen.table.cosine[0] == pytest.approx(np.mean(pairs), abs=1e-6)
     for examples in (h[:1], h[1:3], torch.zeros(5, 4)):
         with probe(model) as seen:
@@ -575,6 +640,12 @@ def test_profile_leaves_everything_as_it_was(training, failing):
     assert model.training is model.norm.training is training
     assert hooks(model) == 0
     loss.backward()
+
+
+def test_profile_with_parameters_that_are_not_used():
+    model, _ = seeded("unused_branch")
+    profile = gradient_profile(model, torch.randn(BATCH, WIDTH), torch.arange(BATCH))
+    assert profile.set_index("layer").grad_rms.notna().to_dict() == {"ignored": False, "used": True}
 
 
 def test_profile_under_no_grad_and_with_checkpoints():

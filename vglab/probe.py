@@ -115,9 +115,8 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
         return pd.DataFrame(map(_numbers, self._params), columns=["name", "weight_rms", "grad_rms"])
 
     def _start_step(self, *_):
-        if not _backward_pass():  # else a checkpoint computes the model again
-            self._step += self._order > 0  # a model whose parts are called without their root stays in step 0
-            self._order, self._calls, self._seen, self._slopes, self._passes = 0, Counter(), {}, {}, {}
+        self._step += self._order > 0  # a model whose parts are called without their root stays in step 0
+        self._order, self._calls, self._seen, self._slopes, self._passes = 0, Counter(), {}, {}, {}
 
     def _before_activation(self, module, args, kwargs):
         z = next(iter((*args, *kwargs.values())), None)

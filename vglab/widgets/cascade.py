@@ -24,7 +24,7 @@ PRESETS = {
     "ReLU, He": {"depth": 30, "act": "relu", "init": "normal", "sigma_w": 2**0.5},
     "exploding: tanh, σ_w = 3": {"depth": 30, "act": "tanh", "init": "normal", "sigma_w": 3.0},
 }
-ENDS = {"fp16 ends, 6e-8": 6e-8, "fp32 ends, 1e-38": 1.2e-38}  # least subnormal and least normal number
+ENDS = {"end of fp16": 6e-8, "end of fp32": 1.2e-38}  # least subnormal and least normal number
 _DOWN, _UP, _DEPTHS = (5, 10, 20, 40, 80), (1.5, 5, 10, 20, 40), (15, 30, 60)  # where the axes may end
 
 

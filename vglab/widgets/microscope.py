@@ -112,13 +112,17 @@ def _finding(params, arrays):
 
 
 class View:
-    """The figure: phi above, phi' below, with the measured density of z in both and the rms slope across."""
+    """The figure: where z lies above, phi below it, and at the bottom phi' with the rms slope across."""
 
     def __init__(self):
-        self.figure = style.bare_figure((7.4, 4.9))
-        self.curve = view.axes(self.figure, (0.075, 0.585, 0.715, 0.235))
-        self.slopes = view.axes(self.figure, (0.075, 0.105, 0.715, 0.405), sharex=self.curve)
-        self.curve.tick_params(labelbottom=False)
+        self.figure = style.bare_figure((7.4, 5.3))
+        self.strip = view.axes(self.figure, (0.075, 0.705, 0.715, 0.135))
+        self.curve = view.axes(self.figure, (0.075, 0.455, 0.715, 0.175), sharex=self.strip)
+        self.slopes = view.axes(self.figure, (0.075, 0.1, 0.715, 0.28), sharex=self.strip)
+        for ax in (self.strip, self.curve):
+            ax.tick_params(labelbottom=False)
+        self.strip.set_yticks([])
+        self.strip.set_ylim(0, 1.12)
         self.curve.set_xlim(EDGES[0], EDGES[-1])
         style.write(self.slopes.set_xlabel, "preactivation z", loc="right")
         self.title, self.subtitle = view.headline(self.figure)
@@ -141,12 +145,13 @@ class View:
         self.zones = []
 
     def _make_densities(self):
-        for name, ax in {"density": self.curve, "density on slope": self.slopes}.items():
-            self.moving[name] = ax.fill([0], [0], color=style.COLOURS[3], alpha=0.45, linewidth=0, zorder=2)[0]
+        self.moving["density"] = self.strip.fill([0], [0], color=style.COLOURS[3], alpha=0.6, linewidth=0, zorder=2)[0]
         dashed = {"color": style.TEXT, "linestyle": view.DASHED, "linewidth": 1}
-        (self.moving["density theory"],) = self.slopes.plot([], [], **dashed)
+        (self.moving["density theory"],) = self.strip.plot([], [], **dashed)
+        above = {"fontsize": 10, "color": style.TEXT, "loc": "left", "pad": 4}
+        style.write(self.strip.set_title, "where z lies", **above)
         self.moving["outside"] = style.write(
-            *(self.curve.annotate, "", (1, 1), (0, 4)), xycoords="axes fraction", textcoords="offset points",
+            *(self.strip.annotate, "", (1, 1), (0, 4)), xycoords="axes fraction", textcoords="offset points",
             fontsize=9.5, color=style.TEXT, ha="right", va="bottom",
         )  # fmt: skip
 
@@ -165,12 +170,9 @@ class View:
         if self.frame != params["act"]:
             self._draw_activation(params["act"])
         top = max(arrays["share"].max(), arrays["share_theory"].max(), 1e-3)
-        for name, ax in {"density": self.curve, "density on slope": self.slopes}.items():
-            low, high = ax.get_ylim()
-            self.moving[name].set_xy(_steps(low + 0.85 * (high - low) * arrays["share"] / top, low))
-        low, high = self.slopes.get_ylim()
+        self.moving["density"].set_xy(_steps(arrays["share"] / top))
         middle = (EDGES[1:] + EDGES[:-1]) / 2
-        self.moving["density theory"].set_data(middle, low + 0.85 * (high - low) * arrays["share_theory"] / top)
+        self.moving["density theory"].set_data(middle, arrays["share_theory"] / top)
         levels = {"rms slope": arrays["slope"], "theory": arrays["slope_theory"]}
         for name, height in levels.items():
             self.moving[name].set_ydata([height, height])
@@ -185,8 +187,8 @@ class View:
         self.moving["outside"].set_text(outside if max(below, above) > 0.005 else "")
         self.title.set_text(_finding(params, arrays))
         self.subtitle.set_text(
-            f"Filled: how often each z occurs in layer {params['layer']} at σ_w = {params['sigma_w']:.3g}. "
-            f"Hatched: saturated, {arrays['saturated']:.0%}"
+            f"Layer {params['layer']} of {DEPTH} at σ_w = {params['sigma_w']:.3g}. "
+            f"Dashed: theory. Hatched: saturated, {arrays['saturated']:.0%} of the values"
         )
 
     def _draw_activation(self, act):
@@ -206,11 +208,11 @@ class View:
         look = {"facecolor": "none", "edgecolor": style.GRID, "hatch": "////", "linewidth": 0, "zorder": 0.5}
         self.zones = [
             ax.fill_between(_FINE, 0, 1, where=saturated, transform=ax.get_xaxis_transform(), **look)
-            for ax in (self.curve, self.slopes)
+            for ax in (self.strip, self.curve, self.slopes)
         ]
 
 
-def _steps(heights, floor):
+def _steps(heights):
     """The outline of a histogram over `EDGES` as (points, 2)."""
     x = np.repeat(EDGES, 2)
-    return np.stack([x, np.concatenate([[floor], np.repeat(heights, 2), [floor]])], axis=1)
+    return np.stack([x, np.concatenate([[0], np.repeat(heights, 2), [0]])], axis=1)
