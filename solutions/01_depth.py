@@ -298,7 +298,9 @@ r"""
 **What you see.** Length is preserved on average (the rms is near 1), and yet in a space of 32{#set} dimensions, half of all
 there are, every signal shrinks to less than about a thousandth, 0.001{#l1-product-median}. A random signal hardly notices,
 because it always has a share in the few directions that are stretched severalfold; what is lost is whatever distinguishes
-one signal from another in the other dimensions. Every further matrix stretches what is already long and finds less of what is
+one signal from another in the other dimensions.
+
+Every further matrix stretches what is already long and finds less of what is
 short, so the gaps between singular values grow geometrically.
 
 A product of orthogonal matrices has every singular value equal to 1: no direction is lost. [Saxe, McClelland and Ganguli

@@ -20,7 +20,6 @@ r"""
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn import functional as F
 
 import vglab as vg
 from vglab import check, tasks

@@ -142,7 +142,9 @@ def slopes_by_drawing_a_million_numbers(seed):
     }
 
 
-@experiment(l2_sigmoid_default_factor=within(0.006), l2_tanh_default_factor=within(0.015), l2_relu_default_decades=within(0.02))
+@experiment(
+    l2_sigmoid_default_factor=within(0.006), l2_tanh_default_factor=within(0.015), l2_relu_default_decades=within(0.02)
+)
 def factors_at_the_default_scale(seed):
     middle = lambda act: signal(10, seed, act=act, width=128, sigma_w=theory.TORCH_DEFAULT)
     return {
@@ -172,7 +174,9 @@ def difference_between_digits_in_a_sigmoid_network(seed):
 
 @experiment(l2_sigmoid_cosine_1=within(0.02), l2_sigmoid_cosine_3=within(0.001), l2_tanh_cosine=within(0.01))
 def cosines_between_digits(seed):
-    cosine = lambda act: vg.gradient_profile(vg.mlp(10, act=act, sigma_w=1.0, seed=seed), *digits()).dropna(subset="slope").cosine
+    cosine = lambda act: (
+        vg.gradient_profile(vg.mlp(10, act=act, sigma_w=1.0, seed=seed), *digits()).dropna(subset="slope").cosine
+    )
     sigmoid, tanh = cosine("sigmoid").to_numpy(), cosine("tanh").to_numpy()
     return {"l2-sigmoid-cosine-1": sigmoid[0], "l2-sigmoid-cosine-3": sigmoid[2], "l2-tanh-cosine": tanh[-1]}
 
@@ -180,7 +184,12 @@ def cosines_between_digits(seed):
 # ---------------------------------------------------------------- lesson 3
 
 
-@experiment(l3_default_sigma=within(0.01), l3_default_relu_factor=within(0.02), l3_theory_growth=within(0.5), l3_small_relu_decades=within(0.03))
+@experiment(
+    l3_default_sigma=within(0.01),
+    l3_default_relu_factor=within(0.02),
+    l3_theory_growth=within(0.5),
+    l3_small_relu_decades=within(0.03),
+)
 def scales_of_twenty_relu_layers(seed):
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -119,9 +119,7 @@ def test_both_copies_are_valid_notebooks_with_the_same_fixed_metadata(built):
 def test_the_learner_gets_no_answer_no_output_and_no_cell_for_others(built):
     notebook = load(built, "lessons")
     assert len(notebook.cells) == 8
-    assert cell(notebook, "exercise-1-2").source == (
-        'def double(x):\n    """Twice x."""\n    ...\n\n\ndouble(3)'
-    )
+    assert cell(notebook, "exercise-1-2").source == ('def double(x):\n    """Twice x."""\n    ...\n\n\ndouble(3)')
     assert notebook.cells[2].source == "guess = ...  # a ratio\nguess == 1"
     for one in notebook.cells:
         if one.cell_type == "code":

@@ -28,13 +28,19 @@ def test_right_answer_passes(name):
     assert verdict.message == EXERCISES[name].praise
 
 
-@pytest.mark.parametrize("name", [name for name, one in CHECKS.items() if callable(one) and name not in ("Verdict", "prediction")])
-@pytest.mark.parametrize("stub", [..., lambda *args: ..., lambda *args: None], ids=["...", "returns ...", "returns None"])
+@pytest.mark.parametrize(
+    "name", [name for name, one in CHECKS.items() if callable(one) and name not in ("Verdict", "prediction")]
+)
+@pytest.mark.parametrize(
+    "stub", [..., lambda *args: ..., lambda *args: None], ids=["...", "returns ...", "returns None"]
+)
 def test_stub_is_not_attempted(name, stub):
     assert CHECKS[name](stub).status == "not attempted"
 
 
-@pytest.mark.parametrize(("name", "k"), [(name, k) for name, one in EXERCISES.items() for k in range(len(one.mistakes))])
+@pytest.mark.parametrize(
+    ("name", "k"), [(name, k) for name, one in EXERCISES.items() for k in range(len(one.mistakes))]
+)
 def test_known_mistake_gets_its_own_hint(name, k):
     wrong_rule, hint = EXERCISES[name].mistakes[k]
     verdict = EXERCISES[name](wrong_rule)
@@ -70,7 +76,10 @@ def test_words_right_wrong_and_strange(name):
     assert one(same).status == "wrong"
 
 
-@pytest.mark.parametrize(("sigma_w", "status"), [(1.12, "passed"), (1.0, "wrong"), (1.4, "wrong"), (5 / 3, "known mistake"), (0.13, "known mistake")])
+@pytest.mark.parametrize(
+    ("sigma_w", "status"),
+    [(1.12, "passed"), (1.0, "wrong"), (1.4, "wrong"), (5 / 3, "known mistake"), (0.13, "known mistake")],
+)
 def test_flat_scale_measures_networks(sigma_w, status):
     assert check.flat_scale(sigma_w).status == status
 

@@ -1,4 +1,4 @@
-"""What every lesson keeps to: its rhythm, its headings, a caption under each figure, no answer and no output given away."""
+"""What every lesson keeps to: rhythm, headings, a caption under each figure, no answer and no output given away."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,9 @@ def test_learner_copy_has_no_output_and_no_answer(source):
             assert cell.outputs == []
             assert cell.execution_count is None
             assert "SOLUTION" not in cell.source
-            assert not re.search(r"^guess\w* = (?!\.\.\.)", cell.source, re.M), f"a prediction is given away: {cell.source}"
+            assert not re.search(r"^guess\w* = (?!\.\.\.)", cell.source, re.M), (
+                f"a prediction is given away: {cell.source}"
+            )
         assert "solution" not in cell.metadata.get("tags", [])
 
 
@@ -64,7 +66,9 @@ def test_nothing_is_stored_that_needs_a_kernel_or_fails(source):
                 assert output.output_type != "error"
                 assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
             if "vg.widgets." in cell.source and folder == "solutions" and cell.cell_type == "code":
-                assert any("image/png" in output.get("data", {}) for output in cell.outputs), "a widget without a picture"
+                assert any("image/png" in output.get("data", {}) for output in cell.outputs), (
+                    "a widget without a picture"
+                )
 
 
 @each(SOURCES)
@@ -100,13 +104,17 @@ def test_minutes_add_up(source):
     sections = sum(minutes for _, minutes in timed) - exercises
     assert f"**Time** {sections} minutes, and {exercises} for the exercises." in cells(source)[0].source
     for page in ("README.md", "lessons/README.md", "solutions/00_start.py"):
-        assert re.search(rf"{source.stem}\.ipynb\).*\| {sections + exercises} \|", (ROOT / page).read_text("utf-8")), page
+        assert re.search(rf"{source.stem}\.ipynb\).*\| {sections + exercises} \|", (ROOT / page).read_text("utf-8")), (
+            page
+        )
 
 
 @each(LESSONS)
 def test_rounds_predict_run_explain(source):
-    code = [cell for cell in cells(source, "code")]
-    guesses = re.findall(r"^(guess\w*) = ", "\n".join(c.source for c in code if "predict" in c.metadata.get("tags", [])), re.M)
+    code = cells(source, "code")
+    guesses = re.findall(
+        r"^(guess\w*) = ", "\n".join(c.source for c in code if "predict" in c.metadata.get("tags", [])), re.M
+    )
     scored = re.findall(r"check\.prediction\(\"(\d+)\.(\d+)\", (guess\w*),", "\n".join(c.source for c in code))
     assert 2 <= len(guesses) <= 5
     assert [name for *_, name in scored] == guesses, "each prediction is scored, in order"

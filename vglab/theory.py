@@ -82,7 +82,8 @@ def mean(act, q=1.0):
 def rms_slope(act, q=1.0):
     """sqrt(E[phi'(z)**2]) for z ~ N(0, q): the root-mean-square slope that the gradient meets.
 
-    Schoenholz et al. (2017), eq. 5 (their chi_1), without the factor sigma_w**2 and with the root. First built in lesson 2.
+    Schoenholz et al. (2017), eq. 5 (their chi_1), without the factor sigma_w**2 and with the root. First
+    built in lesson 2.
 
     >>> round(rms_slope("relu"), 4), round(rms_slope("sigmoid"), 4)
     (0.7071, 0.2117)

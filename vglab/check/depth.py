@@ -102,7 +102,9 @@ def _leaves_nothing_behind(answer):
     if any(module._forward_hooks or module._backward_hooks for module in model.modules()):
         return "the numbers are right, but your hooks are still on the model: call remove() on each handle."
     if any(p.grad is not None for p in model.parameters()):
-        return "the numbers are right, but gradients are left in the parameters: use torch.autograd.grad(loss, outputs)."
+        return (
+            "the numbers are right, but gradients are left in the parameters: use torch.autograd.grad(loss, outputs)."
+        )
     return None
 
 
@@ -132,7 +134,9 @@ def decades(profile):
 def _slope_of_flat_line(sigma_w):
     data = digits()
     x, y = data.x[:128], data.y[:128]
-    return np.mean([decades(gradient_profile(mlp(30, act="tanh", sigma_w=sigma_w, seed=900 + k), x, y)) for k in range(5)])
+    return np.mean(
+        [decades(gradient_profile(mlp(30, act="tanh", sigma_w=sigma_w, seed=900 + k), x, y)) for k in range(5)]
+    )
 
 
 def _flat(sigma_w):

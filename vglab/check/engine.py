@@ -76,7 +76,10 @@ class Exercise:
         if not callable(answer):
             wanted = ", ".join(inspect.signature(self.reference).parameters)
             came = f"{type(answer).__name__} {_short(answer)}"
-            return "error", f"a function of ({wanted}) was asked for, and {came} came: pass the function itself, uncalled."
+            return (
+                "error",
+                f"a function of ({wanted}) was asked for, and {came} came: pass the function itself, uncalled.",
+            )
         results = []
         for case in self.cases:
             try:
@@ -108,7 +111,10 @@ class Exercise:
         return got.shape == wanted.shape and np.allclose(got, wanted, self.rtol, self.atol, equal_nan=True)
 
     def _worst(self, got, wanted):
-        errors = [np.nan_to_num(np.max(np.abs(g - w) / (np.abs(w) + 1e-300), initial=0), nan=np.inf) for g, w in zip(got, wanted, strict=True)]
+        errors = [
+            np.nan_to_num(np.max(np.abs(g - w) / (np.abs(w) + 1e-300), initial=0), nan=np.inf)
+            for g, w in zip(got, wanted, strict=True)
+        ]
         k = int(np.argmax(errors))
         error = np.nan_to_num(np.abs(got[k] - wanted[k]) / (np.abs(wanted[k]) + 1e-300), nan=np.inf)
         where = np.unravel_index(np.argmax(error), error.shape)
@@ -168,7 +174,10 @@ class Words:
         if problem:
             return problem
         if not isinstance(answer, dict) or answer.keys() != self.wanted.keys():
-            return "wrong shape", f"a dict with the keys {', '.join(self.wanted)} was asked for, and {_short(answer)} came."
+            return (
+                "wrong shape",
+                f"a dict with the keys {', '.join(self.wanted)} was asked for, and {_short(answer)} came.",
+            )
         if strange := [word for word in answer.values() if word not in self.choices]:
             return "error", f"the words are {', '.join(self.choices)}; got {_short(strange[0])}."
         if answer == self.wanted:
@@ -240,7 +249,10 @@ def _numbers(value):
 
 def _copies(case):
     """The case for one call, so that an answer that changes its arguments spoils nothing for the next."""
-    return [deepcopy(value) if isinstance(value, (torch.Tensor, torch.nn.Module, np.ndarray, list)) else value for value in case]
+    return [
+        deepcopy(value) if isinstance(value, (torch.Tensor, torch.nn.Module, np.ndarray, list)) else value
+        for value in case
+    ]
 
 
 def _short(value):

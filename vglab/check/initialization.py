@@ -72,4 +72,3 @@ level_scale = Exercise(
     ],
     praise="right: sqrt(2) for ReLU, 1 for tanh, and about 10 for the sigmoid, a scale at which most of its values are saturated.",
 )  # fmt: skip
-

@@ -212,7 +212,9 @@ def _pictures(answered):
     """The pictures that the README shows: those of the cells named figure-..., as they stand in the notebook."""
     found = {}
     for cell in answered.cells:
-        shown = [output.data["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+        shown = [
+            output.data["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+        ]
         if cell.id.startswith("figure-") and shown:
             found[cell.id] = base64.b64decode(shown[0])
     return found
@@ -253,7 +255,9 @@ def _check_lesson(root, source):
         for name, data in _pictures(v4.reads(path.read_text("utf-8"))).items():
             picture = root / FIGURES / f"{name}.png"
             if not picture.exists() or picture.read_bytes() != data:
-                found.append(f"{FIGURES}/{name}.png: it is not the notebook's picture; run `vglab build {source.stem}`.")
+                found.append(
+                    f"{FIGURES}/{name}.png: it is not the notebook's picture; run `vglab build {source.stem}`."
+                )
     return found
 
 

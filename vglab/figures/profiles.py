@@ -47,7 +47,15 @@ def depth_plot(table, y="grad_rms", *, by=None, theory=None, guess=None, title=N
     for (key, line), colour, marker in zip(lines.items(), style.COLOURS, style.MARKERS, strict=False):
         x = line.index.to_numpy()
         ax.fill_between(x, line["min"], line["max"], color=colour, alpha=0.18, linewidth=0)
-        ax.plot(x, line["median"], color=colour, marker=marker, markevery=max(1, depth // 8), markeredgecolor="white", clip_on=False)
+        ax.plot(
+            x,
+            line["median"],
+            color=colour,
+            marker=marker,
+            markevery=max(1, depth // 8),
+            markeredgecolor="white",
+            clip_on=False,
+        )
         if theory.get(key) is not None:
             values = _profile(theory[key], len(line), line["median"], backward)
             style.theory_line(ax, x, values)
@@ -106,7 +114,9 @@ def _spread_over_seeds(rows, y):
 
 def _check_table(table, by):
     if not isinstance(table, pd.DataFrame) or not {"layer", "kind", "slope", "grad_rms"} <= {*table.columns}:
-        came = f"columns {', '.join(map(str, table.columns))}" if isinstance(table, pd.DataFrame) else type(table).__name__
+        came = (
+            f"columns {', '.join(map(str, table.columns))}" if isinstance(table, pd.DataFrame) else type(table).__name__
+        )
         raise TypeError(f"depth_plot draws the .table of a vglab.probe; got {came}.")
     if not len(table):
         raise ValueError("the table has no rows: call the model inside the probe's with block first.")

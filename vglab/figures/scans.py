@@ -6,7 +6,19 @@ from . import style
 
 
 def scan_plot(
-    table, x, y, *, by=None, theory=None, guess=None, logx=False, logy=False, level=None, title=None, labels=None, ax=None
+    table,
+    x,
+    y,
+    *,
+    by=None,
+    theory=None,
+    guess=None,
+    logx=False,
+    logy=False,
+    level=None,
+    title=None,
+    labels=None,
+    ax=None,
 ):
     """Draw `y` against the dial `x`: measured points with their range over seeds, theory dashed.
 

@@ -36,7 +36,9 @@ def log_axis(ax, low, high):
     powers = [power for power in range(-400, 400, step) if low <= power <= high]
     ax.set_yscale("log")
     ax.set_ylim(10.0**low, 10.0**high)
-    ax.set_yticks([10.0**power for power in powers], ["1" if power == 0 else style.power_of_ten(10.0**power) for power in powers])
+    ax.set_yticks(
+        [10.0**power for power in powers], ["1" if power == 0 else style.power_of_ten(10.0**power) for power in powers]
+    )
     ax.yaxis.set_minor_locator(NullLocator())
 
 
