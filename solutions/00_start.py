@@ -70,7 +70,7 @@ like, and two hints are folded below.
 
 # %% exercise="0.1" tags=["nbval-check-output"]
 def shrink(factor, depth):
-    """What is left of a gradient of size 1 after `depth` layers that each multiply it by `factor`."""
+    """What is left of a gradient of size 1 after `depth` layers that each multiply by `factor`."""
     ### BEGIN SOLUTION
     return factor**depth
     ### END SOLUTION

@@ -44,7 +44,8 @@ guess_fraction = 1e-3  # first layer's gradient norm over the twentieth layer's
 
 # %%
 torch.manual_seed(0)
-model = nn.Sequential(*[m for _ in range(20) for m in (nn.Linear(64, 64), nn.Sigmoid())], nn.Linear(64, 10))
+layers = [module for _ in range(20) for module in (nn.Linear(64, 64), nn.Sigmoid())]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
 F.cross_entropy(model(x), y).backward()
 
 linears = [layer for layer in model if isinstance(layer, nn.Linear)]
@@ -207,7 +208,9 @@ tables = [
     for seed in range(3)
 ]
 scale = {"sigma_w": vg.theory.TORCH_DEFAULT}
-theory = {name: vg.theory.gradient_profile(depth=depth, **{**scale, **net}) for name, net in nets.items()}
+theory = {
+    name: vg.theory.gradient_profile(depth=depth, **{**scale, **net}) for name, net in nets.items()
+}
 vg.depth_plot(pd.concat(tables), by="net", theory=theory);
 
 # %% [markdown]
@@ -218,7 +221,8 @@ signal is set to 1; the left end is what layer 1 receives.*
 """
 
 # %%
-wild = pd.concat(tables).query("net == 'tanh, N(0, 1) weights' and seed == 0 and kind == 'Tanh'").grad_rms
+wild = pd.concat(tables).query("net == 'tanh, N(0, 1) weights' and seed == 0")
+wild = wild[wild.kind == "Tanh"].grad_rms
 check.prediction("1.3", guess_wild, wild.iloc[0] / wild.iloc[-1])
 
 # %% [markdown]
@@ -287,8 +291,11 @@ r"""
 """
 
 # %% tags=["nbval-check-output"]
-singular = {name: torch.linalg.svdvals(torch.linalg.multi_dot([*ws])) for name, ws in [("Gaussian", matrices), ("orthogonal", rotations)]}
-{name: f"largest {s[0]:.2g}, median {s.median():.2g}, rms {s.square().mean().sqrt():.2g}" for name, s in singular.items()}
+factors = {"Gaussian": matrices, "orthogonal": rotations}
+products = {name: torch.linalg.multi_dot([*ws]) for name, ws in factors.items()}
+singular = {name: torch.linalg.svdvals(product) for name, product in products.items()}
+readings = {"largest": torch.max, "median": torch.median, "rms": lambda s: s.square().mean().sqrt()}
+{name: [f"{what} {f(s):.2g}" for what, f in readings.items()] for name, s in singular.items()}
 
 # %%
 check.prediction("1.4", guess_median, singular["Gaussian"].median())
@@ -315,7 +322,8 @@ are one half; the numbers are the lengths of a signal after `1, 2, 4, 8, 16` cop
 
 # %% tags=["nbval-check-output"]
 shear = torch.tensor([[0.5, 10.0], [0.0, 0.5]])
-[round((torch.linalg.matrix_power(shear, k) @ torch.tensor([0.0, 1.0])).norm().item(), 3) for k in (1, 2, 4, 8, 16)]
+copies = [torch.linalg.matrix_power(shear, k) for k in (1, 2, 4, 8, 16)]
+[round((product @ torch.tensor([0.0, 1.0])).norm().item(), 3) for product in copies]
 
 # %% [markdown]
 r"""
@@ -353,7 +361,8 @@ for _ in range(200):
 after = vg.gradient_profile(healthy, x, y)
 
 # %%
-signal = pd.DataFrame({"before": before.grad_rms, "after": after.grad_rms}, dtype=float)[before.kind == "ReLU"]
+signal = pd.DataFrame({"before": before.grad_rms, "after": after.grad_rms})
+signal = signal[before.kind == "ReLU"]
 (signal.before / signal.after).round().tolist()
 
 # %%
@@ -362,7 +371,9 @@ check.prediction("1.5", guess_trained, signal.after.iloc[0] / signal.after.iloc[
 # %% [markdown]
 r"""
 **What you see.** Training made every layer's signal some 50{#l1-trained-fall-first} to
-110{#l1-trained-fall-last} times smaller, and layer 1 still hears about 2.5{#l1-trained-ratio} times as much as layer 5. A small gradient means that there is little left to learn, or
+110{#l1-trained-fall-last} times smaller, and layer 1 still hears about 2.5{#l1-trained-ratio} times as much as layer 5.
+
+A small gradient means that there is little left to learn, or
 that the way is blocked; the number alone cannot tell. Compare it *across layers*, and look at the loss: small everywhere at
 a small loss is a finished network, small at one end is a vanishing gradient. Small everywhere at a *large* loss exists, too:
 that is a plateau, and lesson 3 meets one.
@@ -385,7 +396,7 @@ preactivations, without autograd.
 
 # %% exercise="1.1" tags=["nbval-check-output"]
 def chain_gradient(w, z):
-    """dh_L/dh_0 of the chain h_l = sigmoid(z_l), z_l = w_l h_(l-1); w and z: (layers,). Returns one number."""
+    """dh_L/dh_0 of the chain h_l = sigmoid(z_l), z_l = w_l h_(l-1): a number. w, z: (layers,)."""
     ### BEGIN SOLUTION
     h = torch.sigmoid(z)
     return (w * h * (1 - h)).prod()
@@ -417,9 +428,9 @@ any model whose children are each called once (a residual block is such a child)
 
 # %% exercise="1.2" tags=["nbval-check-output"]
 def grad_profile(model, x, y):
-    """Root mean square of dL/d(output) of each child of `model`, input to output, as a list of floats.
+    """Root mean square of dL/d(output) of each child of `model`, input to output: a list of floats.
 
-    L is the cross-entropy of model(x), (batch, classes), with y. Leaves no hook and no .grad behind.
+    L is the cross-entropy of model(x), (batch, classes), with y. Leaves no hook and no .grad.
     """
     ### BEGIN SOLUTION
     outputs = []
@@ -459,7 +470,7 @@ is quicker.
 
 # %% exercise="1.3" tags=["nbval-check-output"]
 def flat_scale():
-    """A sigma_w that keeps the backward signal of a tanh network, 30 layers of 64 units, level. Returns a number."""
+    """A sigma_w that keeps the backward signal of the tanh network level, as a number."""
     ### BEGIN SOLUTION
     return 1.12
     ### END SOLUTION
@@ -493,7 +504,7 @@ the picture or the conclusion, and draw a better one.
 model.zero_grad()
 F.cross_entropy(model(x), y).backward()
 norms = [parameter.grad.norm().item() for parameter in model.parameters()]
-pd.Series(norms).plot(xlabel="parameter tensor", ylabel="gradient norm", title="A colleague's plot");
+pd.Series(norms).plot(xlabel="parameter tensor", ylabel="gradient norm");
 
 # %% [markdown]
 r"""

@@ -49,8 +49,10 @@ slope = {
 
 # %%
 grid = torch.linspace(-6, 6, 1201)
-curves = [pd.DataFrame({"z": grid, "slope": f(grid), "activation": name}) for name, f in slope.items()]
-vg.scan_plot(pd.concat(curves), "z", "slope", by="activation", title="Where each activation lets the gradient through");
+curves = pd.concat(
+    pd.DataFrame({"z": grid, "slope": f(grid), "activation": name}) for name, f in slope.items()
+)
+vg.scan_plot(curves, "z", "slope", by="activation", title="Where the gradient gets through");
 
 # %% [markdown]
 r"""
@@ -147,7 +149,8 @@ guess_factor = 0.4  # per-layer factor of tanh at sigma_w = 1 / sqrt(3)
 
 # %% tags=["nbval-check-output"]
 default = 3**-0.5  # torch's weight scale
-{"sigmoid": round(factor(torch.sigmoid, slope["sigmoid"], default), 3), "tanh": round(factor(torch.tanh, slope["tanh"], default), 3)}
+phi = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
+{name: round(factor(phi[name], slope[name], default), 3) for name in phi}
 
 # %%
 check.prediction("2.2", guess_factor, factor(torch.tanh, slope["tanh"], default))
@@ -162,7 +165,8 @@ were a little larger because torch draws biases, too.
 # %%
 names = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"]
 tables = [
-    vg.gradient_profile(vg.mlp(10, width=128, act=name, sigma_w=default, seed=seed), x, y).assign(act=name, seed=seed)
+    vg.gradient_profile(vg.mlp(10, 128, act=name, sigma_w=default, seed=seed), x, y)
+    .assign(act=name, seed=seed)
     for name in names
     for seed in range(3)
 ]
@@ -177,7 +181,8 @@ Decades are read from the two ends, layer 1 and layer 10, nine steps apart; thre
 # %% tags=["nbval-check-output"]
 signal = pd.concat(tables).dropna(subset="slope").groupby(["act", "seed"]).grad_rms
 measured = (np.log10(signal.last() / signal.first()) / 9).groupby("act").mean()
-pd.DataFrame({"theory": {name: -np.log10(line[0]) / 9 for name, line in theory.items()}, "measured": measured}).round(2)
+predicted = {name: -np.log10(line[0]) / 9 for name, line in theory.items()}
+pd.DataFrame({"theory": predicted, "measured": measured}).round(2)
 
 # %%
 five = ["sigmoid", "silu", "relu", "tanh", "selu"]
@@ -220,7 +225,8 @@ guess_saturated = 0.02  # per-layer factor of the sigmoid at sigma_w = 16
 rows = []
 for sigma_w in np.geomspace(0.25, 32, 15):
     for seed in range(3):
-        profile = vg.gradient_profile(vg.mlp(12, width=128, act="sigmoid", sigma_w=sigma_w, seed=seed), x, y)
+        network = vg.mlp(12, 128, act="sigmoid", sigma_w=sigma_w, seed=seed)
+        profile = vg.gradient_profile(network, x, y)
         deep = profile[profile.kind == "Sigmoid"].iloc[4:11]  # settled, and away from the read-out
         rows += [{"sigma_w": sigma_w, "reading": "per-layer factor", "value": deep.gain.median()}]
         rows += [{"sigma_w": sigma_w, "reading": "rms slope", "value": deep.slope.median()}]
@@ -228,10 +234,15 @@ scan = pd.DataFrame(rows)
 
 # %% name="figure-saturation"
 dial = np.geomspace(0.25, 32, 60)
-curves = {"per-layer factor": vg.theory.layer_factor("sigmoid", dial), "rms slope": vg.theory.layer_factor("sigmoid", dial) / dial}
-lines = [pd.DataFrame({"sigma_w": dial, "reading": name, "value": line}) for name, line in curves.items()]
-ax = vg.scan_plot(scan, "sigma_w", "value", by="reading", theory=pd.concat(lines), guess=(16, guess_saturated), logx=True, logy=True,
-                  level=(1, "level"), title="The sigmoid's slope and factor", labels={"sigma_w": "weight scale σ_w", "value": "rms slope and factor"})
+factors = vg.theory.layer_factor("sigmoid", dial)
+theory = pd.concat([
+    pd.DataFrame({"sigma_w": dial, "value": factors, "reading": "per-layer factor"}),
+    pd.DataFrame({"sigma_w": dial, "value": factors / dial, "reading": "rms slope"}),
+])
+words = {"sigma_w": "weight scale σ_w", "value": "rms slope and factor"}
+ax = vg.scan_plot(scan, "sigma_w", "value", by="reading", theory=theory, logx=True, logy=True,
+                  guess=(16, guess_saturated), level=(1, "level"), labels=words,
+                  title="The sigmoid's slope and factor")
 
 # %% [markdown]
 r"""
@@ -241,7 +252,7 @@ $\sigma_w = 10$. Medians and ranges of three seeds, theory dashed.*
 """
 
 # %%
-wide = vg.gradient_profile(vg.mlp(12, width=128, act="sigmoid", sigma_w=16.0, seed=0), x, y)
+wide = vg.gradient_profile(vg.mlp(12, 128, act="sigmoid", sigma_w=16.0, seed=0), x, y)
 wide = wide[wide.kind == "Sigmoid"].iloc[4:11]
 check.prediction("2.3", guess_saturated, wide.gain.median())
 
@@ -302,7 +313,8 @@ guess_cosine = 0.3  # cosine between two digits after three sigmoid layers
 # %%
 pairs = {"sigmoid": 1.0, "ReLU": 2**0.5, "tanh": 1.0}
 tables = [
-    vg.gradient_profile(vg.mlp(10, act=name.lower(), sigma_w=sigma_w, seed=seed), x, y).assign(act=name, seed=seed)
+    vg.gradient_profile(vg.mlp(10, act=name, sigma_w=sigma_w, seed=seed), x, y)
+    .assign(act=name, seed=seed)
     for name, sigma_w in pairs.items()
     for seed in range(3)
 ]
@@ -354,7 +366,7 @@ Generalize the first section: for any smooth activation and any variance, by qua
 
 # %% exercise="2.1" tags=["nbval-check-output"]
 def rms_slope(phi, q):
-    """sqrt(E[phi'(z)^2]) for z ~ N(0, q). phi maps a tensor to a tensor, q is a number. Returns one number."""
+    """sqrt(E[phi'(z)^2]), z ~ N(0, q), as one number. phi maps a tensor to a tensor."""
     ### BEGIN SOLUTION
     z = (q**0.5 * points).requires_grad_()
     (slopes,) = torch.autograd.grad(phi(z).sum(), z)
@@ -420,7 +432,7 @@ inputs is that so? Compute the width of that interval of $a$; it does not depend
 
 # %% exercise="2.3" tags=["nbval-check-output"]
 def healthy_width(w):
-    """Width of the interval of a on which |w sigmoid'(w a + b)| >= 1; 0.0 if there is none. w: a number, not 0."""
+    """Width of the interval of a with |w sigmoid'(w a + b)| >= 1, 0.0 if there is none. w != 0."""
     ### BEGIN SOLUTION
     if abs(w) <= 4:
         return 0.0
@@ -459,7 +471,8 @@ at the variance that a deep network of it settles at. `vg.mlp` takes a function 
 
 # %%
 mine = lambda z: 1.0 * torch.tanh(1.0 * z)
-print(f"at q = 1: mean square {vg.theory.mean_square(mine):.3f}, rms slope {vg.theory.rms_slope(mine):.3f}")
+print(f"at q = 1: mean square {vg.theory.mean_square(mine):.3f}, ", end="")
+print(f"rms slope {vg.theory.rms_slope(mine):.3f}")
 print(f"at q* = {vg.theory.q_star(mine, 1.0):.3f}: factor {vg.theory.layer_factor(mine, 1.0):.3f}")
 
 # %% [markdown] tags=["solution"]

@@ -55,7 +55,7 @@ Largest and smallest weight and bias of the same layer, times $\sqrt{64}$:
 """
 
 # %% tags=["nbval-check-output"]
-{name: [round(value.item() * 8, 2) for value in p.aminmax()] for name, p in layer.named_parameters()}
+{name: [f"{value * 8:.2f}" for value in p.aminmax()] for name, p in layer.named_parameters()}
 
 # %% [markdown]
 r"""
@@ -90,15 +90,18 @@ guess_growth = 20.0  # rms of layer 20 over rms of layer 1, ReLU, sigma_w = 2
 # %%
 scales = {"σ_w = 2": 2.0, "σ_w = √2 (He)": 2**0.5, "σ_w = 1 (Xavier)": 1.0, "σ_w = 1/√3": 3**-0.5}
 tables = [
-    vg.gradient_profile(vg.mlp(20, act="relu", sigma_w=scale, seed=seed), x, y).assign(start=name, seed=seed)
+    vg.gradient_profile(vg.mlp(20, act="relu", sigma_w=scale, seed=seed), x, y)
+    .assign(start=name, seed=seed)
     for name, scale in scales.items()
     for seed in range(3)
 ]
 profiles = pd.concat(tables)
 
 # %%
-q = {name: vg.theory.variance_profile("relu", 20, scale, q0=scale**2 * x.square().mean().item()) for name, scale in scales.items()}
-forward = {name: np.sqrt(vg.theory.mean_square("relu", line)) for name, line in q.items()}
+forward = {}
+for name, scale in scales.items():
+    q = vg.theory.variance_profile("relu", 20, scale, q0=scale**2 * x.square().mean().item())
+    forward[name] = np.sqrt(vg.theory.mean_square("relu", q))
 vg.depth_plot(profiles, "h_rms", by="start", theory=forward);
 
 # %% [markdown]
@@ -156,7 +159,7 @@ weights, with the same optimizer, the same batches and the same 400 steps.
 
 # %%
 def train(model, steps, lr, momentum=0.0, seed=0):
-    """The cross-entropy of each step of SGD on random batches of 128 digits, as a list of floats."""
+    """The cross-entropy at each step of SGD on random batches of 128 digits: a list of floats."""
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     batches, losses = torch.Generator().manual_seed(seed), []
     for _ in range(steps):
@@ -184,11 +187,13 @@ for name, sigma_w in {"torch's default": None, "He": 2**0.5}.items():
     for seed in range(3):
         model = vg.mlp(20, act="relu", sigma_w=sigma_w, seed=seed)
         losses = train(model, steps=400, lr=0.01, momentum=0.9, seed=seed)
-        runs += [pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses, "start": name, "seed": seed})]
+        runs += [pd.DataFrame({"loss": losses, "start": name, "seed": seed})]
         accuracy[name, seed] = (model(data.x).argmax(1) == data.y).float().mean().item()
 
 # %% name="figure-two-starts"
-vg.training_plot(pd.concat(runs), by="start", level=(np.log(10), "chance, ln 10"), title="One change, the first draw of the weights");
+chance = (np.log(10), "chance, ln 10")
+runs = pd.concat(runs).rename_axis("step").reset_index()
+vg.training_plot(runs, by="start", level=chance, title="Two draws of the first weights");
 
 # %% [markdown]
 r"""
@@ -197,7 +202,8 @@ from the chance level; with He's it falls to nearly zero. Medians and ranges of 
 """
 
 # %%
-check.prediction("3.3", guess_accuracy, np.median([value for (name, _), value in accuracy.items() if name != "He"]))
+default_accuracy = np.median([accuracy["torch's default", seed] for seed in range(3)])
+check.prediction("3.3", guess_accuracy, default_accuracy)
 
 # %% [markdown]
 r"""
@@ -242,10 +248,11 @@ guess_steps = 50  # steps until the loss is below 1, weights of standard deviati
 runs = []
 for std in (0.001, 0.01, 0.1, 0.18):
     for seed in range(3):
-        losses = train(vg.mlp(2, act="relu", sigma_w=8 * std, seed=seed), steps=1500, lr=0.1, seed=seed)
-        runs += [pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses, "start": f"std {std}", "seed": seed})]
-runs = pd.concat(runs)
-vg.training_plot(runs, by="start", level=(np.log(10), "chance, ln 10"), title="Two hidden layers, four starts");
+        model = vg.mlp(2, act="relu", sigma_w=8 * std, seed=seed)
+        losses = train(model, steps=1500, lr=0.1, seed=seed)
+        runs += [pd.DataFrame({"loss": losses, "start": f"std {std}", "seed": seed})]
+runs = pd.concat(runs).rename_axis("step").reset_index()
+vg.training_plot(runs, by="start", level=chance, title="Two hidden layers, four starts");
 
 # %% [markdown]
 r"""
@@ -310,7 +317,8 @@ check.prediction("3.5", guess_rank, torch.linalg.matrix_rank(equal.linear2.weigh
 
 # %% tags=["nbval-check-output"]
 h = equal[:2](x)
-{"units of layer 1 that differ from unit 1": int((h != h[:, :1]).any(0).sum()), "loss": [round(losses[0], 2), round(losses[-1], 1)]}
+different = int((h != h[:, :1]).any(0).sum())
+f"units that differ from unit 1: {different}; loss: {losses[0]:.2f}, in the end {losses[-1]:.1f}"
 
 # %% [markdown]
 r"""
@@ -372,8 +380,10 @@ Three tanh networks of six layers were started with `sigma_w` of 0.3{#set}, 1.2{
 
 # %%
 secret = np.random.default_rng(5).permutation([0.3, 1.2, 6.0])
-activations = {name: vg.mlp(6, act="tanh", sigma_w=scale, seed=5)[:12](x).detach() for name, scale in zip("ABC", secret, strict=True)}
-vg.histogram_plot(activations, limits=(-1.05, 1.05), labels=("activation h in layer 6", "share of values"), title="Three patients");
+networks = {name: vg.mlp(6, act="tanh", sigma_w=s, seed=5) for name, s in zip("ABC", secret)}
+activations = {name: network[:12](x).detach() for name, network in networks.items()}
+vg.histogram_plot(activations, limits=(-1.05, 1.05), title="Three patients",
+                  labels=("activation h in layer 6", "share of values"));
 
 # %% [markdown]
 r"""
@@ -383,7 +393,7 @@ bell shape, B piles up at both ends, C is a single spike at 0.*
 
 # %% exercise="3.2" tags=["nbval-check-output"]
 def fates():
-    """What becomes of the gradient in each, for example {"A": "level", "B": "level", "C": "level"}."""
+    """What becomes of each gradient, for example {"A": "level", "B": "level", "C": "level"}."""
     ### BEGIN SOLUTION
     return {"A": "level", "B": "explodes", "C": "vanishes"}
     ### END SOLUTION
@@ -416,7 +426,7 @@ layers are not very deep: at exactly 1 its signal is still sinking.)
 
 # %% exercise="3.3" tags=["nbval-check-output"]
 def level_scale(phi):
-    """The largest sigma_w between 0.1 and 20 at which vg.theory.layer_factor(phi, sigma_w) does not exceed 1."""
+    """The largest sigma_w between 0.1 and 20 at which the layer factor of phi does not exceed 1."""
     ### BEGIN SOLUTION
     low, high = 0.1, 20.0
     for _ in range(40):

@@ -94,11 +94,12 @@ def test_the_right_answer_passes_and_is_kept(record):
     assert (verdict.status, verdict.passed, verdict.message) == ("passed", True, "right, by Pythagoras.")
     assert record()["exercises"]["9.1"]["status"] == "passed"
     assert repr(verdict) == "✓ 9.1 sides: right, by Pythagoras."
+    assert Number("9.13 any", lambda number: None, praise="well done.")(1).message == "well done."
     for number in (lambda: 2, 2, np.float64(2), torch.tensor([2.0])):
         assert POSITIVE(number).passed
     assert FATES({"B": "explodes", "A": "level"}).passed
     assert FATES(lambda: {"A": "level", "B": "explodes"}).passed
-    assert record()["exercises"].keys() == {"9.1", "9.3", "9.4"}
+    assert record()["exercises"].keys() == {"9.1", "9.3", "9.4", "9.13"}
 
 
 def test_what_is_not_right_is_not_kept(record):

@@ -165,6 +165,7 @@ def test_every_figure_has_a_numbered_caption_below(source):
 
 @each(LESSONS)
 def test_cells_are_short_and_prose_stands_between(source):
+    assert max(len(line) for cell in cells(source, "code") for line in cell.source.split("\n")) <= 100
     code = [len(lines_of_code(cell)) for cell in cells(source, "code")]
     assert median(code) <= 5
     assert quantiles(code, n=10)[-1] <= 10

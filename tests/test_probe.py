@@ -549,6 +549,31 @@ def test_an_exception_leaves_no_hook():
     assert len(seen.params) == 2
 
 
+def test_a_probe_that_cannot_start_leaves_no_hook():
+    class Refuses(nn.Linear):
+        def register_forward_hook(self, *args, **kwargs):
+            raise RuntimeError("no hooks here")
+
+    model = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), Refuses(4, 4))
+    with pytest.raises(RuntimeError, match="no hooks here"), probe(model):
+        pass
+    assert hooks(model) == 0
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_pass_unread():
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 16, batch_first=True)
+    model, x = nn.TransformerEncoder(layer, 1).eval(), torch.randn(2, 3, WIDTH)
+    padding = torch.tensor([[False, False, False], [False, True, True]])
+    with torch.no_grad():
+        expected = model(x, src_key_padding_mask=padding)
+        with probe(model) as seen:
+            out = model(x, src_key_padding_mask=padding)
+    # Torch's fast path steps aside where a module has hooks: the same numbers by other operations.
+    torch.testing.assert_close(out, expected)
+    assert seen.table.h_rms.notna().all()
+
+
 def test_outputs_keep_no_hook_and_are_not_kept():
     model = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
     with probe(model) as seen:

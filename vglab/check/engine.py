@@ -7,6 +7,7 @@ an error, not attempted, wrong shape, a known wrong rule with its own hint, the 
 import html
 import inspect
 import math
+import re
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -39,7 +40,9 @@ class Verdict:
         colour = {"passed": "#12A07A", "not attempted": "#6B7280"}.get(self.status, "#A8320A")
         return (
             f'<div role="status" style="border-left:4px solid {colour};padding:.4em .8em;margin:.3em 0">'
-            f"<b>{self._sign} {html.escape(self.name)}</b>: {html.escape(self.message)}</div>"
+            f"<b>{self._sign} {html.escape(self.name)}</b>: "
+            + re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
+            + "</div>"
         )
 
 
