@@ -34,6 +34,8 @@ def lab(options):
     if importlib.util.find_spec("jupyterlab") is None:
         return _fail("JupyterLab is not installed in this Python; run `make lab`, or `pip install -e .` in the course")
     command = [sys.executable, "-m", "jupyterlab", START, f"--ServerApp.root_dir={root}", *options]
+    if os.name == "posix" and os.geteuid() == 0:
+        command.append("--allow-root")  # in a container everybody is root, and the server serves this machine only
     env = {"OMP_WAIT_POLICY": "passive"} | os.environ  # idle threads that spin would slow the sliders
     if os.name == "posix":  # become JupyterLab: torch leaves memory, and Ctrl-C reaches it alone
         os.chdir(root)
