@@ -65,7 +65,7 @@ check.prediction("1.1", guess_fraction, norms[0] / norms[19])
 # %% [markdown]
 r"""
 **What you see.** The read-out and the last hidden layers get gradients of an ordinary size. Going towards the input
-they shrink steadily, and the first layer's is about 15.5{#l1-default-sigmoid-weight-decades} decades below the
+they shrink steadily, and the first layer's is about 15.7{#l1-default-sigmoid-weight-decades} decades below the
 twentieth's. This network does not have small gradients: it has good gradients at one end and none to speak of at
 the other. At any learning rate of plain gradient descent that suits layer 20, layer 1 stands still.
 
@@ -228,7 +228,7 @@ check.prediction("1.3", guess_wild, wild.iloc[0] / wild.iloc[-1])
 # %% [markdown]
 r"""
 **What you see.** Sigmoid with Xavier weights loses 0.63{#l1-xavier-sigmoid-decades} decades per layer, ReLU as torch
-sets it up 0.40{#l1-default-relu-decades}, tanh 0.25{#l1-default-tanh-decades}; ReLU with He's weights keeps its
+sets it up 0.39{#l1-default-relu-decades}, tanh 0.25{#l1-default-tanh-decades}; ReLU with He's weights keeps its
 gradient. The network with $N(0, 1)$ weights is the surprise: four units in five are saturated, and the gradient *grows*
 by 0.32{#l1-wild-tanh-decades} decades per layer, a millionfold over twenty. The few units that are not saturated pass
 on a signal that the weights multiply by eight.
@@ -371,7 +371,7 @@ check.prediction("1.5", guess_trained, signal.after.iloc[0] / signal.after.iloc[
 # %% [markdown]
 r"""
 **What you see.** Training made every layer's signal some 50{#l1-trained-fall-first} to
-110{#l1-trained-fall-last} times smaller, and layer 1 still hears about 2.5{#l1-trained-ratio} times as much as layer 5.
+100{#l1-trained-fall-last} times smaller, and layer 1 still hears about 2.4{#l1-trained-ratio} times as much as layer 5.
 
 A small gradient means that there is little left to learn, or
 that the way is blocked; the number alone cannot tell. Compare it *across layers*, and look at the loss: small everywhere at

@@ -333,7 +333,7 @@ check.prediction("2.4", guess_cosine, cosines.iloc[2])
 
 # %% [markdown]
 r"""
-**What you see.** After one layer the cosine is 0.87{#l2-sigmoid-cosine-1}, after three it is 0.999{#l2-sigmoid-cosine-3}.
+**What you see.** After one layer the cosine is 0.87{#l2-sigmoid-cosine-1}, after three it is 0.9996{#l2-sigmoid-cosine-3}.
 A sigmoid's outputs lie around one half, so every activation vector is one and the same long vector plus a small difference.
 Each layer renews the long vector and multiplies the difference by 0.24{#l2-difference-factor}: the very factor by which the
 gradient shrinks on its way back, as [Schoenholz et al. (2017)](https://arxiv.org/abs/1611.01232) found in general.
@@ -346,7 +346,7 @@ Keep the two diseases apart. A gradient that is small but still tells inputs apa
 that rescales each weight's step, such as Adam, can help. Where the inputs have become nearly one direction, a larger step does not help: the
 common part has to be subtracted first, which is what batch normalization does.
 
-**What it does not show.** That the digits are lost for good. A cosine of 0.999{#l2-sigmoid-cosine-3} is not 1: the difference is
+**What it does not show.** That the digits are lost for good. A cosine of 0.9996{#l2-sigmoid-cosine-3} is not 1: the difference is
 still there, in the last decimals, and a method that looked for it would find it. Gradient descent has to find it first.
 
 **Modify.** Draw the sigmoid network's weights with `sigma_w = 4.0`. How many layers keep two digits apart?
@@ -495,7 +495,7 @@ r"""
   none of the eight keeps its gradient.
 - The sigmoid's gradient vanishes while its units are *not* saturated; provoked by weights of sixteen times the usual
   size, saturation goes with a factor of 1.2{#l2-saturated-factor}, an explosion.
-- Three sigmoid layers bring two digits to a cosine of 0.999{#l2-sigmoid-cosine-3}: the inputs have become hard to tell apart,
+- Three sigmoid layers bring two digits to a cosine of 0.9996{#l2-sigmoid-cosine-3}: the inputs have become hard to tell apart,
   which a larger gradient does not repair.
 
 **Where next.** Half of the factor is the weights'. Lesson 3 asks where they should start.

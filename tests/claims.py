@@ -2,7 +2,8 @@
 
 A number in the text carries its claim's name, `0.63{#l1-xavier-sigmoid-decades}`. Each experiment below is run with
 `SEEDS`, none of which a lesson shows, and the median of each of its readings must lie within the tolerance of the
-number as it is written. The tolerance is stated beside the name: `within` is absolute, `at_least` is one-sided.
+number as it is written. The tolerance is stated beside the name: `within` is absolute, `at_least` is one-sided. Each is
+a little wider than the range of such medians over four other sets of three seeds, or than the rounding of the number.
 """
 
 import numpy as np
@@ -111,7 +112,7 @@ def product_of_twenty_matrices(seed):
     return {"l1-product-median": torch.linalg.svdvals(torch.linalg.multi_dot([*matrices])).median().item()}
 
 
-@experiment(l1_trained_fall_first=within(15), l1_trained_fall_last=within(20), l1_trained_ratio=within(0.25))
+@experiment(l1_trained_fall_first=within(15), l1_trained_fall_last=within(20), l1_trained_ratio=within(0.3))
 def healthy_network_after_training(seed):
     model, (x, y) = vg.mlp(5, act="relu", sigma_w=2**0.5, seed=seed), digits()
     reading = lambda: vg.gradient_profile(model, x, y).query("kind == 'ReLU'").grad_rms.to_numpy()
@@ -172,7 +173,7 @@ def difference_between_digits_in_a_sigmoid_network(seed):
     return {"l2-difference-factor": 10 ** -decades(spreads[::-1])}
 
 
-@experiment(l2_sigmoid_cosine_1=within(0.02), l2_sigmoid_cosine_3=within(0.001), l2_tanh_cosine=within(0.01))
+@experiment(l2_sigmoid_cosine_1=within(0.02), l2_sigmoid_cosine_3=within(0.0002), l2_tanh_cosine=within(0.01))
 def cosines_between_digits(seed):
     cosine = lambda act: (
         vg.gradient_profile(vg.mlp(10, act=act, sigma_w=1.0, seed=seed), *digits()).dropna(subset="slope").cosine
@@ -214,7 +215,7 @@ def training_twenty_relu_layers(seed):
     return readings
 
 
-@experiment(l3_small_plateau=within(40), l3_tiny_plateau=within(450), l3_he_plateau=within(5))
+@experiment(l3_small_plateau=within(40), l3_tiny_plateau=within(500), l3_he_plateau=within(5))
 def plateaus_of_two_layers(seed):
     def plateau(std, steps):
         losses = train(vg.mlp(2, act="relu", sigma_w=8 * std, seed=seed), steps, lr=0.1, seed=seed)
