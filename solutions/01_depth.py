@@ -89,7 +89,9 @@ $$\frac{\partial L}{\partial h_0} = \frac{\partial L}{\partial h_L}\,\prod_{l=1}
 Each layer contributes one factor, the slope of the activation times the weight. With whole layers the factors become
 matrices of partial derivatives, the **Jacobians** $J_l = \operatorname{diag}(\sigma'(z_l))\,W_l$, and the product stays: this is equation
 5 of [Pascanu, Mikolov and Bengio (2013)](https://arxiv.org/abs/1211.5063) read along depth instead of time, and
-[Hochreiter (1991)](https://people.idsia.ch/~juergen/SeppHochreiter1991ThesisAdvisorSchmidhuber.pdf) found it first.
+[Hochreiter (1991)](https://people.idsia.ch/~juergen/SeppHochreiter1991ThesisAdvisorSchmidhuber.pdf) and, independently, Bengio,
+Simard and Frasconi (1994) found what it does.
+
 What travels back, $\partial L / \partial h_l$, is called the **backward signal**.
 
 **Predict.** From the output of one sigmoid layer to the output of the layer below it, the backward signal is
@@ -174,7 +176,8 @@ r"""
 
 One factor per layer means that depth is an exponent. The same twenty lines of code, asked for other activations and
 other weights, draw other lines. `vg.mlp` builds the network you wrote above: `depth` hidden layers and a read-out. Two weight
-scales have names, after Xavier Glorot (`sigma_w` of 1) and Kaiming He ($\sqrt2$); a later lesson derives them.
+scales have names, after Xavier Glorot ([2010](https://proceedings.mlr.press/v9/glorot10a.html); `sigma_w` of 1 where layers
+are square) and Kaiming He ([2015](https://arxiv.org/abs/1502.01852); $\sqrt2$).
 
 **Predict.** A tanh network whose weights are all drawn from the standard normal distribution, $N(0, 1)$. With 64
 inputs per unit that is `sigma_w = 8`: preactivations are huge and four units in five are **saturated**,
@@ -566,5 +569,6 @@ r"""
   networks*](https://arxiv.org/abs/1211.5063), ICML.
 - A. Saxe, J. McClelland and S. Ganguli (2014), [*Exact solutions to the nonlinear dynamics of learning in deep linear
   neural networks*](https://arxiv.org/abs/1312.6120), ICLR.
-- M. Nielsen (2015), [*Neural Networks and Deep Learning*](http://neuralnetworksanddeeplearning.com/chap5.html), chapter 5.
+- K. He, X. Zhang, S. Ren and J. Sun (2015), [*Delving deep into rectifiers: surpassing human-level performance on ImageNet
+  classification*](https://arxiv.org/abs/1502.01852), ICCV.
 """

@@ -1,4 +1,4 @@
-"""The start page as a learner works in it: a prediction and an exercise typed in, wrongly and rightly, and the record."""
+"""The start page as a learner works in it: a prediction and an exercise, typed wrongly and rightly, and the record."""
 
 import pytest
 
