@@ -4,8 +4,8 @@ r"""
 
 A network can be built correctly, run without an error, and still not learn, because the gradient that should teach its first
 layers has become a millionth of itself on the way to them. This course is about that one effect, the **vanishing gradient
-problem**: what causes it, how to see it, what it does to training, and what really helps. You will not be told; you will
-predict, measure, and now and then find a textbook wrong.
+problem**; the first three lessons are about its causes. You will not be told; you will predict, measure, and now and then find
+a textbook wrong.
 """
 
 # %% [markdown]
@@ -64,8 +64,8 @@ r"""
 
 ### Exercise 0.1: shrink ★ 2 minutes
 
-Replace the `...` and run the cell. The check says what is right or the first thing that is wrong. You can try as often as you
-like, and two hints are folded below.
+Replace the `...` and run the cell. The check says what is right or the first thing that is wrong; two hints are folded
+below.
 """
 
 # %% exercise="0.1" tags=["nbval-check-output"]

@@ -3,20 +3,22 @@ r"""
 # 1. How far does a gradient travel?
 
 **Time** 60 minutes, and 45 for the exercises. **Needed first** Python, a first acquaintance with torch: `nn.Sequential`, `loss.backward()`.
-**New words** backward signal, decade, per-layer factor, singular value.
+**New words** backward signal, decade, saturated, singular value.
 """
 
 # %% [markdown]
 r"""
 **You will be able to**
 
-- measure the gradient behind every layer of a network and state its loss in **decades** (factors of ten) per layer;
+- measure the gradient at the output of every layer of a network and state its loss in **decades** (factors of ten) per layer;
 - compute the gradient of a chain of layers by hand, as a product with one factor for each layer;
 - explain why depth turns a harmless factor into a network whose first layers cannot learn, or explode;
 - tell a gradient that is small because training is done from one that is small because it was lost on the way.
 """
 
 # %%
+import math
+
 import pandas as pd
 import torch
 from torch import nn
@@ -31,8 +33,8 @@ x, y = tasks.digits().x[:256], tasks.digits().y[:256]
 r"""
 ## The first layer's share
 
-Here is a network as anyone might write it: twenty layers of 64 sigmoid units and a linear read-out, to tell
-handwritten digits apart. Nothing in it is ours, and nothing in it is broken. You will compare the gradient that
+Here is a network as anyone might write it: twenty layers of 64 sigmoid units and a last linear layer
+with ten outputs, the **read-out**, to tell handwritten digits apart. Nothing in it is ours, and nothing in it is broken. You will compare the gradient that
 reaches the weights of the first layer with the one that reaches the twentieth.
 
 **Predict.** The twentieth layer's weight gradient has some norm. What is the norm of the first layer's, as a
@@ -73,7 +75,7 @@ the other. At any learning rate of plain gradient descent that suits layer 20, l
 it mixes in the size of each layer's *input* too, since a weight's gradient is the product of what comes back from
 the loss and what came in from the layer below. The next round takes the first of these alone.
 
-**Modify.** Replace `nn.Sigmoid` by `nn.Tanh` in the cell above and run again. How many decades lie between layer 1
+**Modify.** Replace `nn.Sigmoid` by `nn.Tanh` in the cell that builds the network, and run it and the next. How many decades lie between layer 1
 and layer 20 now? Put the sigmoid back before you go on.
 """
 
@@ -88,7 +90,8 @@ $$\frac{\partial L}{\partial h_0} = \frac{\partial L}{\partial h_L}\,\prod_{l=1}
 
 Each layer contributes one factor, the slope of the activation times the weight. With whole layers the factors become
 matrices of partial derivatives, the **Jacobians** $J_l = \operatorname{diag}(\sigma'(z_l))\,W_l$, and the product stays: this is equation
-5 of [Pascanu, Mikolov and Bengio (2013)](https://arxiv.org/abs/1211.5063) read along depth instead of time, and
+5 of [Pascanu, Mikolov and Bengio (2013)](https://arxiv.org/abs/1211.5063), written there for recurrent networks, whose steps in
+time are layers here, and
 [Hochreiter (1991)](https://people.idsia.ch/~juergen/SeppHochreiter1991ThesisAdvisorSchmidhuber.pdf) and, independently, Bengio,
 Simard and Frasconi (1994) found what it does.
 
@@ -143,8 +146,8 @@ vg.depth_plot(seen.table, guess=guess_factor);
 # %% [markdown]
 r"""
 *Figure 1.1. The backward signal falls in a straight line on a logarithmic axis, by the same factor at each of the
-twenty layers, and faster than a factor of a quarter would have it. Read it from the right, where the loss is, to the
-left; each grid line down is a further loss of two decades.*
+twenty layers, and faster than by a quarter at each. Read it from the right, where the loss is, to the left; the
+decades stand at the right, and a guess, if you made one, is dotted.*
 """
 
 # %%
@@ -159,14 +162,14 @@ r"""
 The units here work near $z = 0$, where
 the sigmoid is as steep as it gets, so its slope does cost nearly a factor of four; but the weights multiply too. Torch
 draws them from $U(-1/\sqrt{n}, 1/\sqrt{n})$, where $n$ is the number of inputs. Their variance is $1/(3n)$; a
-sum of $n$ independent terms with such weights has a third of the terms' mean square, so a matrix of them passes on
+sum of $n$ signals with such weights has a third of one signal's mean square, so a matrix of them passes on
 0.58{#l1-default-weight-factor} of the signal's size, $1/\sqrt3$. Slope times weights gives the line.
 
 > **Careful.** "The gradient of a sigmoid network is $(1/4)^L$" forgets the weights. A quarter bounds the slope,
 > not the factor: large enough weights make the factor larger than a quarter, the usual ones make it smaller.
 
-**Modify.** `vg.mlp(20, act="sigmoid", sigma_w=4.0, seed=0)` is the same network with larger weights: `sigma_w` is the
-standard deviation of a weight times $\sqrt{n}$, for torch's default $1/\sqrt{3}$. In a new cell, draw
+**Modify.** `vg.mlp(20, act="sigmoid", sigma_w=4.0, seed=0)` is nearly the same network, with larger weights, Gaussian
+and without biases: `sigma_w` is the standard deviation of a weight times $\sqrt{n}$, for torch's default $1/\sqrt{3}$. In a new cell, draw
 `vg.depth_plot(vg.gradient_profile(..., x, y))` of it. Is the line steeper or flatter?
 """
 
@@ -223,6 +226,15 @@ Lines are medians over three seeds with their range, dashes are theory. All meet
 signal is set to 1; the left end is what layer 1 receives.*
 """
 
+# %% [markdown]
+r"""
+Decades per layer, towards the input, as the median over layers and seeds:
+"""
+
+# %% tags=["nbval-check-output"]
+gains = pd.concat(tables).dropna(subset="slope").groupby("net", sort=False).gain.median()
+gains.map(math.log10).round(2)
+
 # %%
 wild = pd.concat(tables).query("net == 'tanh, N(0, 1) weights' and seed == 0")
 wild = wild[wild.kind == "Tanh"].grad_rms
@@ -231,10 +243,10 @@ check.prediction("1.3", guess_wild, wild.iloc[0] / wild.iloc[-1])
 # %% [markdown]
 r"""
 **What you see.** Sigmoid with Xavier weights loses 0.63{#l1-xavier-sigmoid-decades} decades per layer, ReLU as torch
-sets it up 0.39{#l1-default-relu-decades}, tanh 0.25{#l1-default-tanh-decades}; ReLU with He's weights keeps its
+sets it up 0.40{#l1-default-relu-decades}, tanh 0.25{#l1-default-tanh-decades}; ReLU with He's weights keeps its
 gradient. The network with $N(0, 1)$ weights is the surprise: four units in five are saturated, and the gradient *grows*
-by 0.32{#l1-wild-tanh-decades} decades per layer, a millionfold over twenty. The few units that are not saturated pass
-on a signal that the weights multiply by eight.
+by 0.33{#l1-wild-tanh-decades} decades per layer, a millionfold over twenty. The units that are not saturated carry
+the rms slope to 0.26{#l1-wild-slope}, and the weights multiply by eight.
 
 So vanishing and exploding gradients are one phenomenon with two signs, and only a factor of 1 escapes both.
 Saturation is neither necessary for vanishing (the sigmoids of Figure 1.1 were at their steepest) nor sufficient.
@@ -305,13 +317,14 @@ check.prediction("1.4", guess_median, singular["Gaussian"].median())
 
 # %% [markdown]
 r"""
-**What you see.** Length is preserved on average (the rms is near 1), and yet in a space of 32{#set} dimensions, half of all
+**What you see.** Length is preserved on average (the rms is 1 up to the luck of the draw), and yet in a space of 32{#set} dimensions, half of all
 there are, every signal shrinks to less than about a thousandth, 0.001{#l1-product-median}. A random signal hardly notices,
 because it always has a share in the few directions that are stretched severalfold; what is lost is whatever distinguishes
 one signal from another in the other dimensions.
 
-Every further matrix stretches what is already long and finds less of what is
-short, so the gaps between singular values grow geometrically.
+Why so much? A random matrix has 64 dimensions for the first direction, and for each later one only those that the directions
+before it have left: $65 - k$ for direction number $k$, which makes a factor of about $\sqrt{(65 - k)/64}$ per matrix. For direction
+number 32{#set} that is `0.72`, and `0.72**20` is about a thousandth.
 
 A product of orthogonal matrices has every singular value equal to 1: no direction is lost. [Saxe, McClelland and Ganguli
 (2014)](https://arxiv.org/abs/1312.6120) made this a reason to initialize with orthogonal matrices. It holds for linear
@@ -330,9 +343,8 @@ copies = [torch.linalg.matrix_power(shear, k) for k in (1, 2, 4, 8, 16)]
 
 # %% [markdown]
 r"""
-A signal through two copies of it is still ten times as long as it was; only after many *equal* layers do the
-eigenvalues win. The layers of a deep network are not equal. There each layer's singular values give a bound, and those of
-the whole product decide; their growth per layer has a name of its own, the Lyapunov exponents.
+A signal through two copies of it is still ten times as long as it was; only after many *equal* layers do the eigenvalues win,
+and the layers of a deep network are not equal. Look at the singular values, then, and at those of the whole product.
 """
 
 # %% [markdown] minutes=6
@@ -374,7 +386,9 @@ check.prediction("1.5", guess_trained, signal.after.iloc[0] / signal.after.iloc[
 # %% [markdown]
 r"""
 **What you see.** Training made every layer's signal some 50{#l1-trained-fall-first} to
-100{#l1-trained-fall-last} times smaller, and layer 1 still hears about 2.4{#l1-trained-ratio} times as much as layer 5.
+100{#l1-trained-fall-last} times smaller, and layer 1 hears about 2.4{#l1-trained-ratio}
+times as much as layer 5, where it was 1.1{#l1-untrained-ratio} before: training turned the ends by a factor of two, and the
+sizes by a hundred.
 
 A small gradient means that there is little left to learn, or
 that the way is blocked; the number alone cannot tell. Compare it *across layers*, and look at the loss: small everywhere at
@@ -490,7 +504,8 @@ At torch's default, $1/\sqrt{3}$, the line falls; at `8` it rises. Halve the int
 
 <details><summary>Hint 2</summary>
 
-One seed is not enough at this precision: average the slope over three.
+The slope in decades per layer is the title of `vg.depth_plot`; in code, it is minus the `log10` of the median `gain` of the rows
+whose `kind` is `Tanh`.
 </details>
 """
 

@@ -3,7 +3,7 @@ r"""
 # 2. What does an activation do to a gradient?
 
 **Time** 60 minutes, and 45 for the exercises. **Needed first** Lesson 1: the backward signal, decades per layer.
-**New words** preactivation, rms slope, quadrature, saturation, per-layer factor, cosine.
+**New words** preactivation, rms slope, quadrature, per-layer factor, saturation, cosine.
 """
 
 # %% [markdown]
@@ -12,7 +12,7 @@ r"""
 
 - derive the slopes of sigmoid and tanh and average any slope over the values that a layer really sees;
 - predict the **per-layer factor** of a network from its activation and its weights, and check it to a few per cent;
-- tell two causes of a small factor apart: a slope that is small even at its best, and **saturation**;
+- tell two causes of a small *slope* apart, and say why only one of them makes the factor small;
 - measure whether two different inputs are still different after some layers, and say why the sigmoid merges them.
 """
 
@@ -108,7 +108,7 @@ twice as wide as that of tanh. The ReLU passes on $1/\sqrt2$, because half of it
 **What it does not show.** What $q$ is. That depends on the weights, and on what the layers below have made of the
 input; it is the next thing to find.
 
-**Modify.** Give `expectation` a second argument in the cell above, `q=0.01` and then `q=4`. Which activation does not care?
+**Modify.** In the cell that prints the three, give `expectation` a second argument, `0.01` and then `4`. Which activation does not care?
 Beyond $q \approx$ 10{#set} the hundred points are too far apart for so narrow a hill; `vg.theory` uses a finer rule.
 """
 
@@ -159,7 +159,7 @@ check.prediction("2.2", guess_factor, factor(torch.tanh, slope["tanh"], default)
 r"""
 Now the networks. `vg.theory` holds the same two lines for any activation; here they stand beside eight real networks
 of ten layers with 128 units, on the digits of lesson 1, with zero biases. The numbers are decades lost per layer; lesson 1's
-were a little larger because torch draws biases, too.
+tanh and ReLU lost slightly more, because torch draws biases, too.
 """
 
 # %%
@@ -200,10 +200,11 @@ $1/\sqrt3$. That tanh "cannot vanish because its slope is 1 at the origin" overl
 not one of the eight escapes: with these weights ReLU loses 0.39{#l2-relu-default-decades} decades per layer, GELU and
 SiLU more.
 
-**What it does not show.** The formulas are for infinitely wide layers. At 128 units the measured numbers scatter by a
-few per cent between seeds, and the errors of ten layers add up.
+**What it does not show.** The formulas are for infinitely wide layers. At 128 units ReLU scatters by some
+per cent between seeds, most others by less.
 
-**Modify.** Change the width from `128` to `32`, then to `512`. What happens to the bands?
+**Modify.** Change the width from `128` to `32`, then to `512`. Only ReLU's band can be seen. What becomes of it, and why is it
+ReLU's? (Its slope is 0 or 1, nothing between.)
 """
 
 # %% [markdown] minutes=14
@@ -267,15 +268,13 @@ gradient *explodes*. Two things happen as weights grow. More units saturate, whi
 the share of values close enough to 0 to pass anything on falls like $1/\sigma_w$ and the rms slope like its root, so the factor
 grows like $\sqrt{\sigma_w}$ and there is no peak.
 
-So two causes must be kept apart. The **central slope**: a quarter at best, it does the damage at every ordinary
+So two causes of a small slope must be kept apart. The **central slope**: a quarter at best, it does the damage at every ordinary
 initialization. And **saturation**: it silences most units and leaves the signal to a few. Few units with large weights
 mean large gradients, not small ones.
 
 > **Careful.** All this is said of networks before training. During training [Glorot and Bengio
 > (2010)](https://proceedings.mlr.press/v9/glorot10a.html), section 3.1, saw the top layer of sigmoid networks drift into
 > saturation at 0 and stay there for a long time: a third mechanism, which needs a training run to be seen.
-
-**What it does not show.** Whether such a network learns.
 """
 
 # %% [markdown] minutes=5
@@ -302,7 +301,7 @@ r"""
 
 A gradient can be small. It can also be *useless*, because the network no longer knows which input it is looking at.
 Take two different digits and follow the **cosine** of the angle between their activations, averaged over all pairs: 1 means
-that all point the same way, 0 that they do not on average. The standardized images start at 0.
+that all point the same way, 0 that on average they stand at right angles. The images, each pixel shifted to mean 0, start at 0.
 
 **Predict.** After three sigmoid layers with Xavier's weights, what is the cosine between two different digits?
 """
@@ -338,6 +337,8 @@ A sigmoid's outputs lie around one half, so every activation vector is one and t
 Each layer renews the long vector and multiplies the difference by 0.24{#l2-difference-factor}: the very factor by which the
 gradient shrinks on its way back, as [Schoenholz et al. (2017)](https://arxiv.org/abs/1611.01232) found in general.
 
+ReLU's outputs are never negative, so they share a direction, too, only a shorter one.
+
 Tanh is the same curve, moved and stretched so that its mean is 0 (exercise 2.2 finds the numbers), and its cosine stays at
 0.00{#l2-tanh-cosine}. [LeCun et al. (1998)](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf), section 4.4, asked for
 activations that are centred for a related reason.
@@ -349,7 +350,8 @@ common part has to be subtracted first, which is what batch normalization does.
 **What it does not show.** That the digits are lost for good. A cosine of 0.9996{#l2-sigmoid-cosine-3} is not 1: the difference is
 still there, in the last decimals, and a method that looked for it would find it. Gradient descent has to find it first.
 
-**Modify.** Draw the sigmoid network's weights with `sigma_w = 4.0`. How many layers keep two digits apart?
+**Modify.** Give the sigmoid a `sigma_w` of `4.0` in the figure's cell. After how many layers does its cosine pass `0.99` now?
+With a `sigma_w` of 1 it took two.
 """
 
 # %% [markdown]
@@ -395,8 +397,8 @@ of the sum.
 r"""
 ### Exercise 2.2: one curve, moved ★ 5 minutes
 
-Write tanh with the sigmoid alone. Then say, in a sentence to yourself, which of the two numbers you put in buys the slope
-of 1 and which buys the mean of 0.
+Write tanh with the sigmoid alone. Then say, in a sentence to yourself, which of the numbers you put in bring the slope to 1,
+and which the mean to 0.
 """
 
 # %% exercise="2.2" tags=["nbval-check-output"]
@@ -456,7 +458,7 @@ Go back from $h$ to $z = \ln\frac{h}{1-h}$, and from $z$ to $a$: an interval of 
 </details>
 
 The problem is from chapter 5 of [Nielsen (2015)](http://neuralnetworksanddeeplearning.com/chap5.html). When it is solved,
-look for the $w$ with the widest window; its width is a fair measure of how narrow the sigmoid's path is.
+look for the $w$ with the widest window: it is less than half a unit of $a$.
 """
 
 # %% [markdown] minutes=16
@@ -465,8 +467,11 @@ r"""
 
 Choose numbers $\lambda$ and $a$ such that $\varphi(z) = \lambda \tanh(a z)$ keeps both the variance and the gradient at
 $\sigma_w = 1$: $\mathbb{E}[\varphi^2] = 1$ and $\mathbb{E}[\varphi'^2] = 1$ for $z \sim N(0, 1)$. Is there such a pair? If
-not, what is the best compromise, and by which measure? The cell below prints both for one choice at variance 1, and the factor
-at the variance that a deep network of it settles at. `vg.mlp` takes a function as `act`, too.
+not, what is the best compromise, and by which measure?
+
+The cell below prints both for one choice at variance 1, and the factor
+at the variance `q*` that a deep network of it settles at. (For plain tanh that is 0: its signal dies, and a dead signal meets
+slope 1.) `vg.mlp` takes a function as `act`, too.
 """
 
 # %%

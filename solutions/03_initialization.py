@@ -51,7 +51,7 @@ check.prediction("3.1", guess_biases, layer.bias.std())
 
 # %% [markdown]
 r"""
-Largest and smallest weight and bias of the same layer, times $\sqrt{64}$:
+Smallest and largest weight and bias of the same layer, times $\sqrt{64}$:
 """
 
 # %% tags=["nbval-check-output"]
@@ -65,7 +65,7 @@ $\pm a$ has variance $a^2/3$, so $\mathrm{Var}[W] = 1/(3n)$ and $\sigma_w = 1/\s
 This is not He's initialization. The weights are what [Glorot and Bengio
 (2010)](https://proceedings.mlr.press/v9/glorot10a.html) call *standard* (their equation 1, there with biases of 0) and
 wrote their paper against. Torch's source does call `kaiming_uniform_`, but with `a=math.sqrt(5)`, for
-which the gain becomes $\sqrt{2/(1+5)} = 1/\sqrt3$: the old numbers under a new name, as its maintainers explain in
+which the scale becomes $\sqrt{2/(1+5)} = 1/\sqrt3$: the old numbers under a new name, as its maintainers explain in
 [issue 57109](https://github.com/pytorch/pytorch/issues/57109); [issue
 18182](https://github.com/pytorch/pytorch/issues/18182) asks for a better default.
 
@@ -127,7 +127,8 @@ ReLU networks what makes the signal die on the way up makes the gradient die on 
 **What you see.** With `sigma_w = 2` theory says $\sqrt2^{\,19}$, a factor of 724{#l3-theory-growth}, and single networks of
 this width scatter widely around it. With $1/\sqrt3$ the gradient loses 0.39{#l3-small-relu-decades} decades per layer.
 Only $\sqrt2$ keeps both, which is the argument of [He et al. (2015)](https://arxiv.org/abs/1502.01852), section 2.2. It keeps the
-*mean* square: a typical narrow network lies below the mean, the more so the deeper it is, as the one-sided bands show.
+*mean* square: a single network of this width may end at a third of it or at twice it. The four bands look alike because each
+seed's weights are the same four times, only rescaled.
 
 > **Careful.** Equal fates in both directions are a gift of ReLU, for which $\mathbb{E}[\varphi^2] = q\,\mathbb{E}[\varphi'^2]$: a
 > sigmoid's signal stays level while its gradient vanishes, a saturated tanh's while its gradient explodes. And they are a
@@ -205,6 +206,9 @@ from the chance level; with He's it falls to nearly zero. Medians and ranges of 
 default_accuracy = np.median([accuracy["torch's default", seed] for seed in range(3)])
 check.prediction("3.3", guess_accuracy, default_accuracy)
 
+# %%
+{f"{name}, seed {seed}": round(value, 2) for (name, seed), value in accuracy.items()}
+
 # %% [markdown]
 r"""
 **What you see.** The default network stays at 0.10{#l3-default-accuracy}, pure chance, and its loss at $\ln 10$: the
@@ -217,8 +221,8 @@ stays at 0.10{#l3-no-bias-accuracy}, too.
 **What it does not show.** That torch's default is bad. Networks of two or three layers train with it, as do deep ones with
 batch normalization, which sets the scale itself, or skip connections, which carry the signal past the layers. It is a default for shallow networks, and silent about it.
 
-**Modify.** The next cell trains the default network alone. Give it ten times the learning rate, then four times the steps. Does
-either help?
+**Modify.** The next cell trains the default network alone. Give it ten times the learning rate, then four times the steps, then
+`sigma_w=3**-0.5`, which is the default without its biases. Does any of it help?
 """
 
 # %%
@@ -227,7 +231,8 @@ f"loss after {len(losses)} steps: {losses[-1]:.2f}"
 
 # %% [markdown]
 r"""
-A network whose first layers hear nothing and whose last layers see every digit alike has nothing to hurry.
+With no gradient at the bottom and the same signal for every digit at the top, a larger step, or more of them, has nothing to
+act on.
 """
 
 # %% [markdown] minutes=8
@@ -270,22 +275,22 @@ check.prediction("3.4", guess_steps, steps["std 0.01"])
 
 # %% [markdown]
 r"""
-**What you see.** A **plateau** of about 510{#l3-small-plateau} steps from 0.01{#set}, and of about
-4100{#l3-tiny-plateau} steps from 0.001{#set}, nearly three times as long as the figure shows. Three small matrices in a row are
+**What you see.** It takes about 510{#l3-small-plateau} steps from 0.01{#set}, most of them on a **plateau**, and about
+4100{#l3-tiny-plateau} from 0.001{#set}, nearly three times as many as the figure shows. Three small matrices in a row are
 enough: each one's gradient is a product with the other two, so that near zero all three gradients are tiny. A tenth of the
-scale costs about eight times the steps.
+scale costs about ten times the steps.
 
 So this failure needs no depth to speak of and no saturating activation, only a start too close to zero. At zero itself no
 weight of a ReLU or tanh network ever moves, because every gradient contains a factor 0; only the read-out's bias learns. The
-measurement that gives it away is the plainest of all: `seen.params` with a `grad_rms` of exactly 0.
+measurement that gives it away is the plainest of all: a probe's `params`, a table of all weights, with a `grad_rms` of exactly 0.
 """
 
 # %% [markdown] minutes=3
 r"""
 ## The thermometer
 
-Set the weight scale and watch both directions at once; marks on the dial show torch's default, Xavier and He. Find the
-scale that keeps a tanh network of thirty layers level, and then ask whether the same one serves ReLU.
+Set the weight scale and watch both directions at once; marks on the dial show torch's default, Xavier and He. Choose the
+preset of He on ReLU, change the activation to tanh, and say before you look which of the two lines moves.
 """
 
 # %%
@@ -304,7 +309,7 @@ r"""
 One way to start remains: every weight of a layer equal to the same constant, of a reasonable size. Nothing is small.
 
 **Predict.** Train such a network with three hidden layers of 64 units for 200 steps. What is the **rank** of its second
-weight matrix, the number of its rows that are not combinations of others? It is $64 \times 64$.
+weight matrix, the largest number of its rows of which none is a combination of the rest? It is $64 \times 64$.
 """
 
 # %% tags=["predict"]
@@ -447,8 +452,8 @@ Halve the interval from `0.1` to `20`: if the factor in the middle is above 1, t
 
 <details><summary>Hint 2</summary>
 
-At the critical ReLU the factor is 1 up to rounding, and at the critical tanh it stays at 1 below the true value only
-just: forty halvings are plenty, four are not.
+For tanh the factor is 1 up to rounding on one side of the answer and barely above 1 on the other, so compare with `> 1` and
+halve forty times; ten halvings are not yet enough.
 </details>
 """
 
@@ -483,11 +488,10 @@ r"""
 - Signal and gradient share one fate in square ReLU layers, $\sigma_w^2/2$ per layer in the mean square; with other activations
   measure both.
 - Twenty such layers stay at an accuracy of 0.10{#l3-default-accuracy} from torch's start, and pass 0.95{#l3-he-accuracy} from He's.
-- Two hidden layers are enough for a plateau of 510{#l3-small-plateau} steps, if the weights start small; equal weights leave one
+- Two hidden layers are enough to take 510{#l3-small-plateau} steps over what He's start does in fifteen, if the weights start small; equal weights leave one
   unit per layer.
 
-**Where next.** The causes are complete: depth, activation, initialization. The effects come next: a plateau is slow convergence, and
-not a failure yet.
+**Where next.** The causes are complete: depth, activation, initialization. Take the card below to a network of your own.
 """
 
 # %% [markdown]

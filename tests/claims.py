@@ -95,13 +95,17 @@ def torch_sigmoids_of_twenty_layers(seed):
     l1_default_relu_decades=within(0.03),
     l1_default_tanh_decades=within(0.015),
     l1_wild_tanh_decades=within(0.02),
+    l1_wild_slope=within(0.015),
 )
 def five_networks_of_twenty_layers(seed):
+    loss = lambda line: np.median(np.diff(np.log10(line)))  # as the lesson's table: the median over layers
+    wild = vg.mlp(20, act="tanh", sigma_w=8.0, seed=seed)
     return {
-        "l1-xavier-sigmoid-decades": decades(signal(20, seed, act="sigmoid", sigma_w=1.0)),
-        "l1-default-relu-decades": decades(signal(20, seed, act="relu")),
-        "l1-default-tanh-decades": decades(signal(20, seed, act="tanh")),
-        "l1-wild-tanh-decades": -decades(signal(20, seed, act="tanh", sigma_w=8.0)),
+        "l1-xavier-sigmoid-decades": loss(signal(20, seed, act="sigmoid", sigma_w=1.0)),
+        "l1-default-relu-decades": loss(signal(20, seed, act="relu")),
+        "l1-default-tanh-decades": loss(signal(20, seed, act="tanh")),
+        "l1-wild-tanh-decades": -loss(signal(20, seed, act="tanh", sigma_w=8.0)),
+        "l1-wild-slope": vg.gradient_profile(wild, *digits()).slope.median(),
     }
 
 
@@ -112,7 +116,12 @@ def product_of_twenty_matrices(seed):
     return {"l1-product-median": torch.linalg.svdvals(torch.linalg.multi_dot([*matrices])).median().item()}
 
 
-@experiment(l1_trained_fall_first=within(15), l1_trained_fall_last=within(20), l1_trained_ratio=within(0.3))
+@experiment(
+    l1_trained_fall_first=within(15),
+    l1_trained_fall_last=within(20),
+    l1_trained_ratio=within(0.3),
+    l1_untrained_ratio=within(0.15),
+)
 def healthy_network_after_training(seed):
     model, (x, y) = vg.mlp(5, act="relu", sigma_w=2**0.5, seed=seed), digits()
     reading = lambda: vg.gradient_profile(model, x, y).query("kind == 'ReLU'").grad_rms.to_numpy()
@@ -127,6 +136,7 @@ def healthy_network_after_training(seed):
         "l1-trained-fall-first": fall[0],
         "l1-trained-fall-last": fall[-1],
         "l1-trained-ratio": after[0] / after[-1],
+        "l1-untrained-ratio": before[0] / before[-1],
     }
 
 

@@ -155,7 +155,7 @@ def test_known_mistakes_have_their_own_hint():
 def test_wrong_names_the_worst_entry():
     verdict = TWICE(lambda x: 2 * x + torch.tensor([0.0, 0.2, 0.5]) * (x[0] > 0))
     assert verdict.status == "wrong"
-    assert verdict.message == "for x=[1.0, 2.0, 3.0] your answer in entry 2 is 6.5, and 6 was wanted."
+    assert verdict.message == "for x=[1, 2, 3] your answer in entry 2 is 6.5, and 6 was wanted."
     assert SIDES(lambda a, b: 13.0).message == "for a=1, b=1 your answer is 13, and 1.41421 was wanted."
     assert "is nan, and 4 was wanted" in TWICE(lambda x: torch.where(x == 2, torch.nan, 2 * x)).message
     assert "is inf" in SIDES(lambda a, b: math.inf).message

@@ -42,7 +42,7 @@ MATH = re.compile(r"\$\$.*?\$\$|\$[^$]*\$", re.S)
 LINK = re.compile(r"\]\([^)]*\)")
 HTML = re.compile(r"<[^>]+>")
 BEFORE = r"(?i:figures?|exercise|lessons?|section|equation|chapter|issue|layers?|units?|hint|seed|page)"
-AFTER = r"(?:layers?|units|digits|seeds|minutes|steps|inputs|outputs|classes|matrices|times|parameter tensors)"
+AFTER = r"(?:layers?|units|digits|seeds|minutes|steps|inputs|outputs|matrices|dimensions|parameter tensors)"
 HARMLESS = [
     re.compile(rf"{BEFORE}\s+\d+(?:\.\d+)?(?:\s*(?:,|and|to)\s+\d+)*"),  # Figure 1.2, layers 1, 5 and 9
     re.compile(rf"\b\d+\s+(?:\w+\s+)?{AFTER}\b"),  # 64 sigmoid units

@@ -43,6 +43,7 @@ chain_gradient = Exercise(
     _chain_gradient,
     _chains(),
     mistakes=[
+        (lambda w, z: w.prod(), "the slopes are missing: each layer's factor is slope times weight."),
         (lambda w, z: (torch.sigmoid(z) * (1 - torch.sigmoid(z))).prod(), "the weights are missing: each layer's factor is slope times weight."),
         (lambda w, z: (torch.sigmoid(z) * w).prod(), "you multiplied by the value of the sigmoid; the chain rule wants its slope."),
         (lambda w, z: (w * z * (1 - z)).prod(), "h (1 - h) is the slope when h = sigmoid(z): put the sigmoid of z in, not z."),
@@ -84,6 +85,24 @@ def _mean_profile(model, x, y):
     return [g.double().abs().mean().item() for g in _outputs_and_grads(model, x, y)]
 
 
+def _chained_profile(model, x, y):
+    outputs = [x]
+    for child in model.children():
+        outputs.append(child(outputs[-1]))
+    return [_rms(g) for g in torch.autograd.grad(F.cross_entropy(outputs[-1], y), outputs[1:])]
+
+
+class _Between(nn.Module):
+    """Computes something between its children."""
+
+    def __init__(self):
+        super().__init__()
+        self.below, self.above = nn.Linear(12, 9), nn.Linear(9, 3)
+
+    def forward(self, x):
+        return self.above(torch.tanh(self.below(x)))
+
+
 def _models():
     generator = torch.Generator().manual_seed(12)
     x, y = torch.randn(16, 12, generator=generator), torch.randint(3, (16,), generator=generator)
@@ -92,6 +111,7 @@ def _models():
         (mlp(3, 9, act="relu", d_in=12, d_out=3, seed=0), x, y),
         (mlp(4, 12, act="tanh", skip=True, d_in=12, d_out=3, seed=1), x, y),
         (init_(conv, "he", seed=2), x.reshape(16, 3, 4), y),
+        (init_(_Between(), sigma_w=1.5, seed=4), x, y),
         (mlp(40, 8, act="sigmoid", d_in=12, d_out=3, seed=3), x, y),
     ]
 
@@ -116,12 +136,13 @@ grad_profile = Exercise(
     atol=0,
     mistakes=[
         (_float32_profile, "right until float32 gives out: the square of 1e-25 is 0 in float32. Call .double() before you square."),
+        (_chained_profile, "right for a chain of children, but one of the models computes something between them: let hooks collect the outputs of model(x)."),
         (_norm_profile, "that is the norm, which grows with the number of entries; the root *mean* square was asked for."),
         (_mean_profile, "that is the mean of the absolute values; square, take the mean, then the root."),
         (lambda *case: _grad_profile(*case)[::-1], "right numbers in the wrong order: the child next to the input comes first."),
     ],
     extra=_leaves_nothing_behind,
-    praise="right, on plain, residual and convolutional models, and nothing is left behind.",
+    praise="right, on plain, residual, convolutional and other models, and nothing is left behind.",
 )  # fmt: skip
 
 

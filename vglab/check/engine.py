@@ -261,6 +261,8 @@ def _copies(case):
 def _short(value):
     if isinstance(value, torch.Tensor) and (value.numel() > 6 or value.layout != torch.strided):
         return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, torch.Tensor) and value.ndim == 1 and value.is_floating_point():
+        return "[" + ", ".join(f"{number:.4g}" for number in value.tolist()) + "]"
     if isinstance(value, torch.Tensor):
         value = value.tolist()
     if isinstance(value, float):
