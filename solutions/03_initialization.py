@@ -328,7 +328,7 @@ f"units that differ from unit 1: {different}; loss: {losses[0]:.2f}, in the end 
 # %% [markdown]
 r"""
 **What you see.** Rank 1{#l3-constant-rank}. Units that start equal get equal inputs and equal gradients, so they stay equal,
-to the last bit: every layer is one unit, copied 64 times. The loss does fall, to about 1.7{#l3-constant-loss}, because the ten
+to the last bit: every layer is one unit, copied 64{#set} times. The loss does fall, to about 1.7{#l3-constant-loss}, because the ten
 read-outs get different gradients; it cannot fall far through a single number. **Symmetry** has to be broken, and for that any
 random numbers will do. Their *scale* sets the factor per layer, and their *structure*, Gaussian or orthogonal, how evenly it
 treats directions.
