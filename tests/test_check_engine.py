@@ -1,6 +1,7 @@
 """The verdict engine: what it says, in which order, and that nothing a learner can pass makes it raise."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -281,3 +282,14 @@ def test_predictions(record):
     assert prediction("9.2", "much", 0.24).message == "a prediction is one number; got str 'much'."
     assert prediction("9.2", [1, 2], 0.24).status == prediction("9.2", 10**400, 1.0).status == "error"
     assert record()["predictions"].keys() == {"9.1"}
+
+
+@pytest.mark.parametrize("measured", [float("nan"), [1, 2], None, torch.tensor([])])
+def test_a_measurement_that_failed_is_not_blamed_on_the_guess(measured):
+    verdict = prediction("1.1", 0.5, measured)
+    assert verdict.status == "error"
+    assert "the measurement is not one finite number" in verdict.message
+
+
+def test_an_answer_that_exits_is_stopped():
+    assert "stopped with SystemExit" in SIDES(lambda *args: sys.exit(3)).message

@@ -1,6 +1,7 @@
 """Each check with the right answer, the stub, and each wrong answer that learners are known to give."""
 
 import pytest
+import torch
 
 from vglab import check
 from vglab.check.engine import Exercise, Number, Words
@@ -104,3 +105,11 @@ def test_a_probe_that_leaves_something_behind_does_not_pass():
 
     assert "gradients are left" in check.grad_profile(leaves_gradients).message
     assert "hooks are still on" in check.grad_profile(leaves_hooks).message
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_a_check_leaves_the_random_state_alone(name):
+    before = torch.random.get_rng_state()
+    EXERCISES[name](EXERCISES[name].reference)
+    check.flat_scale(1.12)
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -172,3 +172,26 @@ def test_messages():
 @pytest.mark.parametrize("module", ["activations", "nets", "probe", "tasks", "theory", "progress"])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(importlib.import_module(f"vglab.{module}")).failed == 0
+
+
+def test_scales_may_be_numpy_numbers():
+    for one in (np.float64(1), np.float32(1), np.int64(1)):
+        assert torch.equal(mlp(2, sigma_w=one, seed=0)[0].weight, mlp(2, sigma_w=1.0, seed=0)[0].weight)
+
+
+def test_messages_about_skip_and_words_for_scales():
+    with pytest.raises(ValueError, match="skip must be True, False or a number that scales the branch; got None"):
+        mlp(2, skip=None)
+    with pytest.raises(ValueError, match="sigma_w is a standard deviation and must be 0 or more; got 'He'"):
+        mlp(2, sigma_w="He")
+
+
+def test_fan_in_of_a_transposed_convolution_counts_its_inputs():
+    layer = init_(nn.ConvTranspose2d(64, 4, 3), sigma_w=1.0, seed=0)
+    assert layer.weight.std().item() == pytest.approx((64 * 9) ** -0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("wrap", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm])
+def test_a_weight_that_is_computed_from_others_is_refused(wrap):
+    with pytest.raises(ValueError, match=r"that of a .*Linear here is computed from others"):
+        init_(wrap(nn.Linear(3, 3)))

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import gc
+import io
 import weakref
 from collections import Counter
 
@@ -758,3 +759,50 @@ def test_theory_meets_measurement_layer_by_layer():
     np.testing.assert_allclose(np.mean(profiles, axis=0), predicted, rtol=0.03)  # 4 seeds of width 512
     slope = [theory.rms_slope("tanh", q) for q in theory.variance_profile("tanh", depth, 1.5, 0.3, q0=q0)]
     np.testing.assert_allclose(rows.slope, slope, rtol=0.02)
+
+
+def test_copies_and_pickles_made_inside_the_block_work_and_watch_nothing():
+    model, x = mlp(3, 8, act="relu", d_in=4, d_out=2, seed=0), torch.randn(5, 4)
+    with probe(model) as seen:
+        model(x)
+        rows = len(seen.table)
+        twin = copy.deepcopy(model)
+        stored = io.BytesIO()
+        torch.save(model, stored)
+        stored.seek(0)
+        loaded = torch.load(stored, weights_only=False)
+        assert torch.equal(twin(x), model(x))
+        assert torch.equal(loaded(x), model(x))
+        assert len(seen.table) == 3 * rows, "the model's own three calls, none of its copies'"
+    hooks = [hook for part in (twin, loaded) for m in part.modules() for hook in m._forward_hooks.values()]
+    assert hooks
+    assert all(hook.look is None for hook in hooks)
+
+
+def test_an_activation_that_is_not_elementwise_has_no_slope_and_does_no_harm():
+    model = mlp(2, 8, act=lambda z: torch.tanh(nn.functional.layer_norm(z, (8,))), d_in=4, d_out=2, seed=0)
+    table = gradient_profile(model, torch.randn(5, 4), torch.zeros(5, dtype=torch.long))
+    assert table[table.kind == "Elementwise"].slope.isna().all()
+    assert table.grad_rms.notna().all()
+
+
+def test_gradient_profile_takes_a_dict_as_input():
+    class FromDict(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, batch):
+            return self.linear(batch["x"])
+
+    table = gradient_profile(FromDict(), {"x": torch.randn(4, 3)}, torch.zeros(4, dtype=torch.long))
+    assert table.grad_rms.notna().all()
+
+
+@pytest.mark.parametrize(("leak", "dead"), [(0.02, 0.0), (0.005, 1.0)])
+def test_dead_means_a_slope_under_a_hundredth(leak, dead):
+    model = nn.Sequential(nn.Linear(3, 4), nn.LeakyReLU(leak))
+    nn.init.constant_(model[0].bias, -100.0)
+    with probe(model) as seen:
+        model(torch.randn(6, 3))
+    assert seen.table.dead.iloc[-1] == dead

@@ -47,6 +47,7 @@ def test_the_file_is_replaced_whole(file, monkeypatch):
         patch.setattr(progress.json, "dump", full_disk)
         assert progress.note("exercises", "1.2", status="passed") is False
     assert file.read_bytes() == before
+    assert [p.name for p in file.parent.iterdir()] == [file.name]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b'"text"', b"\xff\xfe\x00", b'{"exercises": 3}', b"null"])

@@ -209,3 +209,10 @@ def test_messages():
     for f in (theory.variance_profile, theory.gradient_profile):
         with pytest.raises(ValueError, match="depth must be a whole number of at least 1; got 0"):
             f("tanh", 0, 1.0)
+
+
+def test_messages_about_depth_and_start():
+    with pytest.raises(ValueError, match=r"depth must be a whole number of at least 1; got 2\.5"):
+        theory.variance_profile("tanh", 2.5, 1.0)
+    with pytest.raises(ValueError, match="q0 is the variance to start from and must be above 0; got 0"):
+        theory.q_star("tanh", 1.0, q0=0)

@@ -395,3 +395,11 @@ def test_it_works_in_a_kernel_without_a_front_end(monkeypatch):
     assert {"image/png", "text/plain", "application/vnd.jupyter.widget-view+json"} <= set(output.data)
     assert "8 layers" in output.data["text/plain"]
     assert "widgets" not in notebook.metadata
+
+
+def test_several_parameters_are_set_all_or_none():
+    w = vg.widgets.gradient_cascade(20, act="tanh")
+    with pytest.raises(Exception, match="swish"):
+        w.set(depth=9, act="swish")
+    assert (w.depth, w.act) == (20, "tanh")
+    assert w.arrays["grad_rms"].shape == (20,)

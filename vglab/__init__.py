@@ -11,9 +11,21 @@ from .probe import gradient_profile, probe
 __version__ = "0.1.0"
 
 _FIGURES = ("depth_plot", "histogram_plot", "scan_plot", "training_plot")
-_LAZY = {"check", "figures", "tasks", "theory", "widgets"}
+_LAZY = {"check", "figures", "progress", "tasks", "theory", "widgets"}
 
-__all__ = ["__version__", "check", "gradient_profile", "init_", "mlp", "probe", "tasks", "theory", "widgets"]
+__all__ = [
+    "__version__",
+    *_FIGURES,
+    "check",
+    "gradient_profile",
+    "init_",
+    "mlp",
+    "probe",
+    "progress",
+    "tasks",
+    "theory",
+    "widgets",
+]
 
 
 def __getattr__(name):

@@ -45,15 +45,6 @@ def as_module(act):
     )
 
 
-def label(act):
-    """Return the name of `act` as it stands in tables and figures, for example ``'tanh'``."""
-    if isinstance(act, str):
-        return act.lower()
-    kind = act if inspect.isclass(act) else type(act)
-    names = {module: name for name, module in NAMES.items()}
-    return names.get(kind) or getattr(act, "__name__", kind.__name__)
-
-
 class Elementwise(nn.Module):
     """A plain function, such as ``torch.sin``, as a module."""
 

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from contextlib import contextmanager, nullcontext
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 from torch import nn
@@ -44,6 +44,8 @@ def mlp(depth, width=64, *, act="tanh", sigma_w=None, sigma_b=0.0, norm=None, sk
     norms = {None: nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "rms": nn.RMSNorm}
     if norm not in norms:
         raise ValueError(f"norm must be None, 'batch', 'layer' or 'rms'; got {norm!r}.")
+    if not isinstance(skip, (bool, Real)):
+        raise ValueError(f"skip must be True, False or a number that scales the branch; got {skip!r}.")
     if sigma_w is None and sigma_b:
         raise ValueError(f"sigma_b needs sigma_w; got sigma_b={sigma_b} alone: torch's default draws both its own way.")
     layers = OrderedDict()
@@ -95,7 +97,7 @@ def init_(model, scheme="normal", *, sigma_w=1.0, sigma_b=0.0, seed=None):
     if scheme not in SCHEMES:
         raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}; got {scheme!r}.")
     for name, sigma in {"sigma_w": sigma_w, "sigma_b": sigma_b}.items():
-        if not isinstance(sigma, (int, float)) or not sigma >= 0:
+        if not isinstance(sigma, Real) or not sigma >= 0:
             raise ValueError(f"{name} is a standard deviation and must be 0 or more; got {sigma!r}.")
     if scheme in ("default", "he") and sigma_w != 1.0:
         raise ValueError(f"scheme {scheme!r} fixes sigma_w; got sigma_w={sigma_w}: use scheme 'normal' to set it.")
@@ -110,10 +112,17 @@ def init_(model, scheme="normal", *, sigma_w=1.0, sigma_b=0.0, seed=None):
 
 def _init_layer(layer, scheme, sigma_w, sigma_b):
     w = layer.weight
+    if w is not layer._parameters.get("weight"):
+        raise ValueError(
+            f"init_ sets weights, and that of a {type(layer).__name__} here is computed from others (weight_norm, "
+            "spectral_norm or another parametrization): initialize before you add it."
+        )
     if scheme == "default":
         layer.reset_parameters()
         return
     fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(w)
+    if getattr(layer, "transposed", False):  # its weight has the inputs first
+        fan_in, fan_out = fan_out, fan_in
     std = sigma_w * fan_in**-0.5
     if scheme == "normal":
         w.normal_(0, std)

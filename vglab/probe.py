@@ -21,7 +21,7 @@ _ELEMENTWISE = (
     *(nn.Softplus, nn.Softsign, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.ReLU6, nn.Threshold),
     *(nn.Tanhshrink, nn.Softshrink, nn.Hardshrink, Linear, Elementwise),
 )
-_SATURATED, _DEAD = 0.1, 0.01  # shares of an activation's greatest slope, see `probe`
+SATURATED, DEAD = 0.1, 0.01  # shares of an activation's greatest slope, see `probe`
 _COLUMNS = (
     *("step", "backward", "order", "layer", "kind", "call"),
     *("h_mean", "h_rms", "cosine", "slope", "saturated", "dead", "grad_rms", "gain"),
@@ -55,7 +55,8 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
     ``.params``, one row per parameter tensor at the end of the block: ``name, weight_rms, grad_rms``.
 
     Sums are taken in float64, because the square of a float32 gradient below 3e-23 is already 0. The gradients
-    are the same to the last bit with and without the probe, and no hook is left behind, also after an exception.
+    are the same to the last bit with and without the probe, and no hook is left behind, also after an exception;
+    a copy of the model made inside the block keeps hooks that do nothing.
     Only module calls are seen: ``torch.relu(z)`` in a ``forward`` has no row of its own, and calls inside a
     ``torch.func`` transform have none either. What a checkpoint computes again belongs to the row that is there.
 
@@ -84,11 +85,12 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
         self._rows, self._greatest, self._step, self._order = [], {}, 0, 0
         self._start_step()
         try:
-            self._handles.append(self.model.register_forward_pre_hook(self._start_step))
+            self._handles.append(self.model.register_forward_pre_hook(_Hook(self._start_step)))
             for name, module in self.model.named_modules():
                 if type(module) in _ELEMENTWISE:  # a subclass may count its calls or draw random numbers
-                    self._handles.append(module.register_forward_pre_hook(self._before_activation, with_kwargs=True))
-                self._handles.append(module.register_forward_hook(partial(self._after, name=name)))
+                    before = _Hook(self._before_activation)
+                    self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+                self._handles.append(module.register_forward_hook(_Hook(partial(self._after, name=name))))
         except BaseException:
             self.__exit__()
             raise
@@ -124,7 +126,8 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
             kind = module.function if isinstance(module, Elementwise) else repr(module)
             if kind not in self._greatest:
                 self._greatest[kind] = _greatest_slope(module, z)
-            self._slopes[module] = _slope_readings(module, z, self._greatest[kind])
+            if self._greatest[kind] is not None:
+                self._slopes[module] = _slope_readings(module, z, self._greatest[kind])
 
     def _after(self, module, args, output, name):
         tensors = list(_tensors(output))
@@ -159,6 +162,19 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
         row |= {"backward": number, "grad_rms": _rms(gradient)}
 
 
+class _Hook:
+    """A hook on a module; in a copy or a pickle of the module, made while it is watched, it does nothing."""
+
+    def __init__(self, look=None):
+        self.look = look
+
+    def __call__(self, *args, **kwargs):
+        return self.look(*args, **kwargs) if self.look else None
+
+    def __reduce__(self):
+        return _Hook, ()
+
+
 def gradient_profile(model, x, y, loss_fn=nn.functional.cross_entropy):
     """Return the `probe` table of one forward and backward pass of ``loss_fn(model(x), y)``.
 
@@ -170,7 +186,9 @@ def gradient_profile(model, x, y, loss_fn=nn.functional.cross_entropy):
     with torch.random.fork_rng(devices=devices), torch.enable_grad(), _on_copied_buffers(model), watch as seen:
         loss = loss_fn(model(x), y)
         _check_loss(loss)
-        torch.autograd.grad(loss, [t for t in (*model.parameters(), x) if t.requires_grad], allow_unused=True)
+        torch.autograd.grad(
+            loss, [t for t in (*model.parameters(), *(t for _, t in _tensors(x))) if t.requires_grad], allow_unused=True
+        )
     return seen.table
 
 
@@ -305,10 +323,16 @@ def _slopes_at(module, z):
 
 
 def _greatest_slope(module, z):
+    """The greatest slope for z from -10 to 10, or None for a function that does not act on each number alone."""
     if isinstance(module, nn.PReLU):
         return 1.0
     grid = torch.linspace(-10, 10, 2001, dtype=z.dtype, device=z.device)[:, None]
-    return _slopes_at(module, grid).abs().amax().item()
+    try:
+        return _slopes_at(module, grid).abs().amax().item()
+    except Exception:
+        if not isinstance(module, Elementwise):
+            raise
+        return None
 
 
 def _slope_readings(module, z, greatest):
@@ -318,6 +342,6 @@ def _slope_readings(module, z, greatest):
     best = slope.amax(examples) if examples else slope
     return {
         "slope": _rms(slope),
-        "saturated": (slope < _SATURATED * greatest).count_nonzero() / slope.numel(),
-        "dead": (best < _DEAD * greatest).count_nonzero() / best.numel(),
+        "saturated": (slope < SATURATED * greatest).count_nonzero() / slope.numel(),
+        "dead": (best < DEAD * greatest).count_nonzero() / best.numel(),
     }

@@ -44,12 +44,13 @@ def note(kind, name, **facts):
     record[kind][name] = facts | {"when": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as whole:
-            json.dump(record, whole, indent=1, sort_keys=True)
+        number, draft = tempfile.mkstemp(dir=file.parent)
         try:
-            os.replace(whole.name, file)
-        except OSError:
-            os.unlink(whole.name)
+            with open(number, "w", encoding="utf-8") as whole:
+                json.dump(record, whole, indent=1, sort_keys=True)
+            os.replace(draft, file)
+        except BaseException:
+            os.unlink(draft)
             raise
     except OSError:
         return False

@@ -5,7 +5,8 @@ sigma_b**2) each preactivation is Gaussian, z ~ N(0, q). Poole et al. (2016), ar
 from layer to layer; Schoenholz et al. (2017), arXiv:1611.01232, the factor on the gradient. These are statements
 about infinite width at initialization: they say nothing about a network that has been trained.
 
-Activations are names, torch modules or functions as in `vglab.mlp`. Every q and sigma may be a number or an array.
+Activations are names, torch modules or functions as in `vglab.mlp`. Every q and sigma may be a number or
+an array; the profiles, one network each, take numbers.
 """
 
 import numpy as np
@@ -65,7 +66,7 @@ def _check_sigmas(sigma_w, sigma_b=0.0):
 
 
 def _check_depth(depth):
-    if depth < 1:
+    if depth < 1 or depth != int(depth):
         raise ValueError(f"depth must be a whole number of at least 1; got {depth!r}.")
 
 
@@ -109,6 +110,8 @@ def q_star(act, sigma_w, sigma_b=0.0, *, q0=1.0):
     its limit 0, which it reaches only like 1 / (2 depth).
     """
     _check_sigmas(sigma_w, sigma_b)
+    if not q0 > 0:
+        raise ValueError(f"q0 is the variance to start from and must be above 0; got {q0}.")
     if np.ndim(sigma_w) or np.ndim(sigma_b):
         return np.vectorize(lambda w, b: q_star(act, w, b, q0=q0))(sigma_w, sigma_b)
     drift = lambda q: q_map(act, q, sigma_w, sigma_b) / q - 1

@@ -104,8 +104,13 @@ class _Between(nn.Module):
 
 
 def _models():
-    generator = torch.Generator().manual_seed(12)
-    x, y = torch.randn(16, 12, generator=generator), torch.randint(3, (16,), generator=generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(12)
+        return _drawn_models()
+
+
+def _drawn_models():
+    x, y = torch.randn(16, 12), torch.randint(3, (16,))
     conv = nn.Sequential(nn.Conv1d(3, 5, 3), nn.Tanh(), nn.Flatten(), nn.Linear(10, 3))
     return [
         (mlp(3, 9, act="relu", d_in=12, d_out=3, seed=0), x, y),

@@ -87,7 +87,7 @@ class Exercise:
         for case in self.cases:
             try:
                 results.append(answer(*_copies(case)))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 return "error", f"your function stopped with {type(error).__name__}: {error}"
             if results[-1] is None or results[-1] is ...:
                 return _NOT_YET
@@ -201,7 +201,13 @@ def prediction(name, guess, measured):
     if guess is ... or guess is None:
         return Verdict(title, "not attempted", "replace the `...` above by your number and run both cells again.")
     try:
-        guess, measured = _numbers(guess).item(), _numbers(measured).item()
+        measured = _numbers(measured).item()
+    except Exception:
+        measured = math.nan
+    if not math.isfinite(measured):
+        return Verdict(title, "error", "the measurement is not one finite number: run the cells above again, in order.")
+    try:
+        guess = _numbers(guess).item()
         if not math.isfinite(guess):
             raise ValueError("not a number that can be compared")
     except Exception:
@@ -235,7 +241,7 @@ def _value(answer):
     """The answer itself, called if it is a function, and a judgement if that already decides."""
     try:
         answer = answer() if callable(answer) else answer
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return None, ("error", f"your function stopped with {type(error).__name__}: {error}")
     return answer, _NOT_YET if answer is ... or answer is None else None
 

@@ -7,6 +7,7 @@ from torch.special import ndtr
 from .. import theory
 from ..activations import as_module
 from ..figures import style
+from ..probe import SATURATED
 from . import network, view
 from .parameters import ACT, Number, two_digits
 
@@ -25,7 +26,6 @@ PRESETS = {
 }
 EDGES = np.linspace(-8, 8, 81)
 _FINE = np.linspace(-8, 8, 801)
-_SATURATED = 0.1  # share of the greatest slope, as in `vglab.probe`
 
 
 def compute(params):
@@ -46,7 +46,7 @@ def compute(params):
         "share_theory": np.diff(ndtr(torch.tensor(EDGES / max(q, 1e-280) ** 0.5)).numpy()),
         "below": (z < EDGES[0]).double().mean().item(),
         "above": (z > EDGES[-1]).double().mean().item(),
-        "saturated": (slope < _SATURATED * _greatest(act)).double().mean().item(),
+        "saturated": (slope < SATURATED * _greatest(act)).double().mean().item(),
         "slope": slope.square().mean().sqrt().item(),
         "slope_theory": predicted,
         "factor": (_rms(before) / _rms(behind)).log().mean().exp().item(),
@@ -200,7 +200,7 @@ class View:
         self.phi.set_data(_FINE, phi)
         self.dphi.set_data(_FINE, dphi)
         self.phi_name.set_text(f"{ACT.options[act]}, φ(z)")
-        self._hatch(np.abs(dphi) < _SATURATED * _greatest(act))
+        self._hatch(np.abs(dphi) < SATURATED * _greatest(act))
 
     def _hatch(self, saturated):
         for zone in self.zones:

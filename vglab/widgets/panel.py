@@ -73,12 +73,17 @@ class Panel(ipywidgets.VBox):
 
     def _apply(self, params, changed=None):
         settle = getattr(self._model, "settle", lambda params, changed: params)
+        before = self.params
         self._held = True
         try:
             for name, value in params.items():
                 setattr(self, name, value)
             for name, value in settle(self.params, changed).items():
                 setattr(self, name, value)
+        except BaseException:  # all of it or nothing
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
         finally:
             self._held = False
             self._refresh()
