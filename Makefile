@@ -3,10 +3,10 @@
 # make browser runs the browser's only    make check   says which notebook is out of date
 # make bench   measures speed
 #
-# PYTHON names the Python to use (3.11 or later); TORCH the torch build, as in: make lab TORCH='>=2.6'
+# PYTHON is the Python to use (3.11 or later), a name or a path; TORCH the torch build, as in: make lab TORCH='>=2.6'
 
 PYTHON ?= python3
-VENV := .venv/bin/python
+VENV := .venv/$(if $(filter Windows_NT,$(OS)),Scripts/python.exe,bin/python)
 
 # Many small matrices: threads that wait in a loop cost more than they bring.
 export OMP_WAIT_POLICY := passive
@@ -39,7 +39,7 @@ check: env-test
 	$(VENV) -m vglab build --check
 
 env:
-	@$(PYTHON) vglab/course/bootstrap.py
+	@"$(PYTHON)" vglab/course/bootstrap.py
 
 env-test:
-	@$(PYTHON) vglab/course/bootstrap.py --extras test
+	@"$(PYTHON)" vglab/course/bootstrap.py --extras test

@@ -2,10 +2,10 @@
 r"""
 # 0. Start here
 
-A network can be built correctly, run without an error, and still not learn, because the gradient that should teach its first
-layers has become a millionth of itself on the way to them. This course is about that one effect, the **vanishing gradient
-problem**; the first three lessons are about its causes. You will not be told; you will predict, measure, and now and then find
-a textbook wrong.
+A network can be built correctly, run without an error, and still not learn, because the gradient that should teach
+its first layers has become a millionth of itself on the way to them. This course is about that one effect, the
+**vanishing gradient problem**; the first three lessons are about its causes. You will not be told; you will predict,
+measure, and now and then find a textbook wrong.
 """
 
 # %% [markdown]
@@ -26,21 +26,23 @@ r"""
 | [2. Activation functions](02_activation.ipynb) | What does an activation do to a gradient? | 105 |
 | [3. Initialization](03_initialization.ipynb) | Where should the weights start? | 95 |
 
-The minutes include the exercises. Take them in this order; each uses what the one before has found. You need Python and a first acquaintance with torch: what a
-layer, a loss and `backward()` are.
+The minutes include the exercises. Take them in this order; each uses what the one before has found. You need Python
+and a first acquaintance with torch: what a layer, a loss and `backward()` are.
 """
 
 # %% [markdown] minutes=5
 r"""
 ## A round, for practice
 
-Every lesson goes in rounds. First you **predict**: a question with a number for an answer, and a line in which you replace
-the `...` by your guess. Do write one down, even a bad one; a guess that turns out wrong is remembered better than an answer
-that was read. Then you **run** the next cells, read what is **explained** below them, and **modify** one thing.
+Every lesson goes in rounds. First you **predict**: a question with a number for an answer, and a line in which you
+replace the `...` by your guess. Do write one down, even a bad one; a guess that turns out wrong is remembered better
+than an answer that was read. Then you **run** the next cells, read what is **explained** below them, and **modify**
+one thing.
 
 Cells are run with Shift+Enter. Here is a round about a number you may know.
 
-**Predict.** One sheet of paper is 0.1{#set} millimetres thick. Folded in half twenty times, how many metres high is the stack?
+**Predict.** One sheet of paper is 0.1{#set} millimetres thick. Folded in half twenty times, how many metres high is
+the stack?
 """
 
 # %% tags=["predict"]
@@ -54,8 +56,9 @@ check.prediction("0.1", guess_height, height)
 
 # %% [markdown]
 r"""
-**What you see.** Doubling twenty times multiplies by a million: the stack is over a hundred metres high. Halving twenty times
-divides by a million. A deep network multiplies its gradient once per layer, and twenty layers are not many.
+**What you see.** Doubling twenty times multiplies by a million: the stack is over a hundred metres high. Halving
+twenty times divides by a million. A deep network multiplies its gradient once per layer, and twenty layers are not
+many.
 """
 
 # %% [markdown] minutes=5
@@ -64,8 +67,8 @@ r"""
 
 ### Exercise 0.1: shrink ★ 2 minutes
 
-Replace the `...` and run the cell. The check says what is right or the first thing that is wrong; two hints are folded
-below.
+Replace the `...` and run the cell. The check says what is right or the first thing that is wrong; two hints are
+folded below.
 """
 
 # %% exercise="0.1" tags=["nbval-check-output"]
@@ -106,17 +109,17 @@ vg.depth_plot(vg.gradient_profile(vg.mlp(20, act="tanh", seed=0), x[:64], y[:64]
 
 # %% [markdown]
 r"""
-*Figure 0.1. If you see a line that falls from the upper right to the lower left, the course runs on this machine. It is the
-gradient of a twenty-layer network on its way from the loss, on the right, to the first layer; its size is measured as a root mean
-square (rms), a kind of average, and a decade is a factor of ten.*
+*Figure 0.1. If you see a line that falls from the upper right to the lower left, the course runs on this machine. It
+is the gradient of a twenty-layer network on its way from the loss, on the right, to the first layer; its size is
+measured as a root mean square (rms), a kind of average, and a decade is a factor of ten.*
 """
 
 # %% [markdown]
 r"""
 ## Your record
 
-Predictions made and exercises passed are kept in a small file on this machine, `.vglab/progress.json` in your home folder.
-Nothing leaves the machine; delete the file to begin again.
+Predictions made and exercises passed are kept in a small file on this machine, `.vglab/progress.json` in your home
+folder. Nothing leaves the machine; delete the file to begin again.
 """
 
 # %%

@@ -40,8 +40,12 @@ def digits(n=256):
 
 
 def signal(depth, seed, **net):
-    """The backward signal behind each hidden layer, (depth,)."""
-    profile = vg.gradient_profile(vg.mlp(depth, seed=seed, **net), *digits())
+    """The backward signal at each hidden layer of a network, (depth,)."""
+    return backward(vg.mlp(depth, seed=seed, **net))
+
+
+def backward(model):
+    profile = vg.gradient_profile(model, *digits())
     return profile.grad_rms[profile.slope.notna()].to_numpy()
 
 
@@ -100,6 +104,10 @@ def torch_sigmoids_of_twenty_layers(seed):
 def five_networks_of_twenty_layers(seed):
     loss = lambda line: np.median(np.diff(np.log10(line)))  # as the lesson's table: the median over layers
     wild = vg.mlp(20, act="tanh", sigma_w=8.0, seed=seed)
+    saturated = vg.gradient_profile(wild, *digits()).saturated.mean()
+    assert 0.75 < saturated < 0.85, "the text says: four units in five are saturated"
+    growth = signal(20, seed, act="tanh", sigma_w=8.0)
+    assert 3e5 < growth[0] / growth[-1] < 3e6, "the text says: a millionfold"
     return {
         "l1-xavier-sigmoid-decades": loss(signal(20, seed, act="sigmoid", sigma_w=1.0)),
         "l1-default-relu-decades": loss(signal(20, seed, act="relu")),
@@ -231,11 +239,33 @@ def plateaus_of_two_layers(seed):
         losses = train(vg.mlp(2, act="relu", sigma_w=8 * std, seed=seed), steps, lr=0.1, seed=seed)
         return next((step for step, loss in enumerate(losses, 1) if loss < 1), steps)
 
+    small, tiny = plateau(0.01, 800), plateau(0.001, 6000)
+    assert 6 < tiny / small < 14, "the text says: a tenth of the scale costs about ten times the steps"
     return {
-        "l3-small-plateau": plateau(0.01, 800),
-        "l3-tiny-plateau": plateau(0.001, 6000),
+        "l3-small-plateau": small,
+        "l3-tiny-plateau": tiny,
         "l3-he-plateau": plateau(0.18, 100),
     }
+
+
+@experiment(l3_he_typical=within(0.06))
+def what_lesson_3_says_in_words(seed):
+    x, y = digits()
+    theory_says = np.sqrt(0.5 * 2 * x.square().mean().item())  # He's networks keep the mean square
+    ends = [
+        vg.mlp(20, act="relu", sigma_w=2**0.5, seed=100 * seed + k)[:-1](x).square().mean() ** 0.5 for k in range(100)
+    ]
+    low, typical, high = np.quantile([end.item() / theory_says for end in ends], [0.05, 0.5, 0.95])
+    assert 0.2 < low < 0.45, "the text says: a single network may end at a third"
+    assert 1.2 < high < 2.3, "or half above it"
+    colleague, plain = (vg.mlp(40, act="relu", sigma_w=1.0, seed=seed) for _ in range(2))
+    for layer in colleague:
+        if isinstance(layer, nn.Linear):
+            nn.init.constant_(layer.bias, 0.1)
+    lost = [np.log10(g[-1] / g[0]) for g in (backward(colleague), backward(plain))]
+    assert 3 < lost[0] < 4, "the text says: about three and a half decades over forty layers"
+    assert 5.3 < lost[1] < 6.7, "and six without the biases"
+    return {"l3-he-typical": typical}
 
 
 @experiment(l3_constant_rank=within(0), l3_constant_loss=within(0.1))

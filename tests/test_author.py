@@ -3,9 +3,13 @@
 import base64
 import io
 import json
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat import v4
 
 from vglab.course import author, execute
 
@@ -29,7 +33,7 @@ import matplotlib.pyplot as plt
 guess = 2 / 3  # a ratio
 guess == 1
 
-# %%
+# %% name="figure-line"
 print("a", flush=True)
 print("b", flush=True)
 _ = plt.plot([0, 1])
@@ -60,7 +64,7 @@ plt.show()
 # Wait for a show of hands.
 
 # %% tags=["solution"]
-double(21)
+_ = plt.plot([0, double(21)])
 '''
 
 
@@ -79,16 +83,13 @@ def built(tmp_path_factory):
     (root / "solutions" / "01_demo.py").write_text(LESSON, "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MPLBACKEND", "agg")  # as a server may have it; the figures must appear all the same
-        assert len(author.build(root=root)) == 2
+        assert len(author.build(root=root)) == 3
     return root
 
 
 @pytest.fixture
 def copy(built, tmp_path):
-    for file in built.glob("*/*"):
-        (tmp_path / file.parent.name).mkdir(exist_ok=True)
-        (tmp_path / file.parent.name / file.name).write_bytes(file.read_bytes())
-    return tmp_path
+    return Path(shutil.copytree(built, tmp_path / "course"))
 
 
 def load(root, folder):
@@ -181,7 +182,7 @@ def test_the_same_text_twice_gives_two_ids(tmp_path):
     assert ids[1] == ids[0] + "-2"
 
 
-def test_an_id_does_not_depend_on_whether_it_reads_as_code(tmp_path):
+def test_the_same_text_has_another_id_as_code_than_as_prose(tmp_path):
     code, text = read(tmp_path, "# %%\n# one\n\n# %% [markdown]\n# # one\n").cells
     assert code.source == text.source
     assert code.id[:8] != text.id[:8]
@@ -203,6 +204,10 @@ def test_an_id_does_not_depend_on_whether_it_reads_as_code(tmp_path):
         ('# %% exercise="1.1"\n### END SOLUTION\n1\n### BEGIN SOLUTION', "do not pair"),
         ('# %% tags=["predict"]\nguess = [\n  1]', "write it on one line"),
         ('# %% tags=["predict"]\nratio = 1', "holds no line `guess = ...`"),
+        ('# %% tags=["predict"]\nguess = 1\nguess_a, guess_b = 1, 2', "in a way that shows it; write each as a line"),
+        ('# %% tags=["predict"]\nguess = 1\nguess_b: float = 2', "set in a way that shows it"),
+        ('# %% tags=["predict"]\nguess = 1\nif True:\n    guess_b = 2', "set in a way that shows it"),
+        ('# %% tags=["predict"]\nguess = 1\nguess +', "is plain Python, and this is not"),
         ("# %% [markdown]\n# **0.63**{#a}", "follows no number"),
         ('# %% name="a"\n1\n\n# %% name="a"\n2', "the id 'a' is used before"),
     ],
@@ -211,6 +216,14 @@ def test_a_source_that_would_mislead_is_refused(tmp_path, text, message):
     with pytest.raises(author.LessonError, match=r"^01_demo\.py, cell [12]: ") as caught:
         read(tmp_path, text)
     assert message in str(caught.value)
+
+
+def test_a_source_in_another_encoding_is_named(root):
+    path = root / "solutions" / "01_demo.py"
+    path.write_bytes("# %%\n# é".encode("latin-1"))
+    with pytest.raises(author.LessonError, match=r"^01_demo\.py is not in UTF-8 \(its byte 7 is not\); save it"):
+        author.read_source(path)
+    assert author.check(root) == ["solutions/01_demo.py is not in UTF-8 (its byte 7 is not); save it as UTF-8."]
 
 
 def test_claims_are_found_as_written():
@@ -254,9 +267,16 @@ def test_pictures_are_small_plain_and_white_stays_white(built):
 
 
 def test_building_again_gives_the_same_bytes_and_touches_no_file(copy):
-    before = {path: path.stat().st_mtime_ns for path in copy.glob("*/*.ipynb")}
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
     assert author.build(root=copy) == []
-    assert {path: path.stat().st_mtime_ns for path in copy.glob("*/*.ipynb")} == before
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+
+
+def test_the_picture_of_a_cell_named_figure_is_written_for_the_readme(built):
+    (written,) = (built / "lessons" / "figures").iterdir()
+    assert written.name == "figure-line.png"
+    shown = cell(load(built, "solutions"), "figure-line").outputs[1].data["image/png"]
+    assert written.read_bytes() == base64.b64decode(shown)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +286,8 @@ def test_building_again_gives_the_same_bytes_and_touches_no_file(copy):
         ("object()", "cell 2: it shows a memory address"),
         ("import warnings; warnings.warn('old')", "cell 2: it wrote a warning"),
         ("import os; os.getcwd()", "cell 2: it shows a path of this machine"),
+        ("import torch; torch.__file__", "cell 2: it shows a path of this machine"),
+        ("import os; print(os.path.expanduser('~/data'))", "cell 2: it shows a path of this machine"),
         ("import os; os._exit(1)", "cell 2 stopped with a dead kernel"),
         ("pass", "cell 2 is tagged nbval-check-output but shows nothing"),
     ],
@@ -278,6 +300,22 @@ def test_a_lesson_that_cannot_be_the_same_each_time_stops_the_build(tmp_path, co
         author.build(root=tmp_path)
     assert message in str(caught.value)
     assert not list(tmp_path.glob("*/*.ipynb"))
+
+
+def test_a_cell_that_never_ends_stops_the_build(root, monkeypatch):
+    monkeypatch.setattr(execute, "CELL_TIMEOUT", 1)
+    (root / "solutions" / "01_demo.py").write_text("# %%\n1\n\n# %%\nimport time; time.sleep(60)\n")
+    with pytest.raises(author.LessonError, match=r"^01_demo\.py, cell 2 stopped with no answer for 1 s$"):
+        author.build(root=root)
+
+
+@pytest.mark.parametrize(("home", "refused"), [("/home/ada", True), ("/", False), ("~", False), ("/home/ad", False)])
+def test_a_path_is_known_by_its_whole_name(monkeypatch, home, refused):
+    """A home folder that is `/` (as in some containers) or unknown forbids no text."""
+    monkeypatch.setattr(execute.os.path, "expanduser", lambda path: home)
+    outputs = [v4.new_output("stream", text="1/2, ~, and/or, in /home/ada/data")]
+    with pytest.raises(author.LessonError, match="a path of this machine") if refused else nullcontext():
+        execute._refuse_path(outputs, Path("/srv/course"))
 
 
 def test_tidying_drops_widgets_and_joins_what_was_printed_in_pieces():
@@ -382,6 +420,24 @@ def test_missing_broken_and_orphaned_notebooks_are_named(copy, folder):
     assert orphan == f"{folder}/02_gone.ipynb: it has no source solutions/02_gone.py; delete it."
     path.unlink()
     assert author.check(copy, ["01"]) == [f"{folder}/01_demo.ipynb: it is missing; run `vglab build 01_demo`."]
+
+
+def test_a_picture_that_is_not_the_notebooks_is_found(copy):
+    picture = copy / "lessons" / "figures" / "figure-line.png"
+    sentence = "lessons/figures/figure-line.png: it is not the notebook's picture; run `vglab build 01_demo`."
+    data = picture.read_bytes()
+    picture.write_bytes(data + b"0")
+    assert author.check(copy) == [sentence]
+    picture.unlink()
+    assert author.check(copy, ["01"]) == [sentence]
+    assert author.build(root=copy) == [picture]
+    assert picture.read_bytes() == data
+
+
+def test_a_picture_that_no_cell_shows_is_found(copy):
+    (copy / "lessons" / "figures" / "figure-old.png").touch()
+    assert author.check(copy) == ["lessons/figures/figure-old.png: no cell of a lesson shows it; delete it."]
+    assert author.check(copy, ["01"]) == []  # another lesson may show it
 
 
 def test_a_source_that_cannot_be_read_is_drift_too(copy):

@@ -17,7 +17,7 @@ def requirement(attempt):
 
 
 def test_on_linux_the_cpu_builds_come_before_the_large_one():
-    cpu, by_uv, plain = bootstrap.torch_attempts("linux", "", "py")
+    cpu, by_uv, plain = bootstrap.torch_attempts("linux", [], "py")
     assert cpu.commands == [["py", "-m", "pip", "install", f"torch{bootstrap.TORCH}+cpu"]]
     assert "--torch-backend=cpu" in by_uv.commands[-1]
     assert by_uv.commands[0][-1] == "uv"
@@ -29,24 +29,43 @@ def test_on_linux_the_cpu_builds_come_before_the_large_one():
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
 def test_elsewhere_the_registry_has_the_right_build(platform):
-    (only,) = bootstrap.torch_attempts(platform, None, "py")
+    (only,) = bootstrap.torch_attempts(platform, [], "py")
     assert requirement(only) == f"torch{bootstrap.TORCH}"
 
 
 @pytest.mark.parametrize(
     ("wish", "asked"),
     [
-        ("==2.13.0", "torch==2.13.0"),
-        (" >=2.6,<3", "torch>=2.6,<3"),
-        ("~=2.6", "torch~=2.6"),
-        ("torch==2.9", "torch==2.9"),
-        ("./torch-2.9-cp311.whl", "./torch-2.9-cp311.whl"),
-        ("https://example.org/torch.whl", "https://example.org/torch.whl"),
+        ("==2.13.0", ["torch==2.13.0"]),
+        ("2.6", ["torch==2.6"]),
+        ("2.6.0+cpu", ["torch==2.6.0+cpu"]),
+        (" >= 2.6, <3", ["torch>=2.6,<3"]),
+        ("~=2.6", ["torch~=2.6"]),
+        ("torch==2.9", ["torch==2.9"]),
+        ("2.6 --index-url https://example.org", ["torch==2.6", "--index-url", "https://example.org"]),
+        ("./torch-2.9-cp311.whl", ["./torch-2.9-cp311.whl"]),
+        ("'my wheels/t.whl'", ["my wheels/t.whl"]),
+        ("https://example.org/torch.whl", ["https://example.org/torch.whl"]),
     ],
 )
 def test_a_wish_is_followed_to_the_letter(wish, asked):
-    (only,) = bootstrap.torch_attempts("linux", wish, "py")
-    assert only.commands == [["py", "-m", "pip", "install", asked]]
+    (only,) = bootstrap.torch_attempts("linux", bootstrap.read_wish(wish), "py")
+    assert only.commands == [["py", "-m", "pip", "install", *asked]]
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ("cpu", r"^TORCH was given as 'cpu', which is neither a version nor .*; set it to a version, .*TORCH=2\.6"),
+        ("numpy==2.0", "neither a version nor a place where torch lies"),
+        ("'2.6", r"which cannot be read \(No closing quotation\); close each quote"),
+    ],
+)
+def test_a_wish_for_something_else_stops_before_anything_is_done(machine, monkeypatch, wish, says):
+    monkeypatch.setenv("TORCH", wish)
+    with pytest.raises(SystemExit, match=says):
+        machine.bootstrap()
+    assert machine.commands == []
 
 
 def test_a_torch_that_serves_is_recognised(monkeypatch, tmp_path):
@@ -83,10 +102,13 @@ def test_a_damaged_stamp_counts_as_none(tmp_path, text):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine on which `run` only writes down its commands; those that contain a word of `.broken` fail."""
+    """A machine on which `run` only writes down its commands; those that contain a word of `.broken` fail.
+
+    `.torch` is whether its `.venv` holds a torch that serves: an install that succeeds leaves `.brings` there.
+    """
 
     class Machine:
-        root, broken = tmp_path, ()
+        root, broken, torch, brings = tmp_path, (), False, True
 
         def __init__(self):
             self.commands = []
@@ -96,7 +118,12 @@ def machine(monkeypatch, tmp_path):
             if "venv" in command:
                 (tmp_path / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
                 (tmp_path / ".venv" / "bin" / "python").touch()
-            return not any(word in self.commands[-1] for word in self.broken)
+            if "importlib.metadata" in self.commands[-1]:
+                return self.torch
+            worked = not any(word in self.commands[-1] for word in self.broken)
+            if worked and " torch" in self.commands[-1]:
+                self.torch = self.brings
+            return worked
 
         def bootstrap(self, *args):
             self.commands.clear()
@@ -105,7 +132,6 @@ def machine(monkeypatch, tmp_path):
 
     (tmp_path / "pyproject.toml").write_text('"torch>=2.4",')
     machine = Machine()
-    machine.broken = ("importlib.metadata",)  # no torch there yet
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     monkeypatch.setattr(bootstrap, "run", machine.run)
     monkeypatch.setattr(bootstrap.sys, "platform", "linux")
@@ -150,13 +176,13 @@ def test_an_install_that_breaks_off_later_leaves_no_old_stamp(machine):
     with pytest.raises(SystemExit):
         machine.bootstrap()
     (machine.root / "pyproject.toml").write_text('"torch>=2.4",')
-    machine.broken = ("importlib.metadata",)
+    machine.broken = ()
     assert machine.bootstrap() != []
 
 
 def test_each_way_to_torch_is_tried_and_the_last_failure_is_explained(machine):
     machine.broken += ("install torch", "--torch-backend")
-    with pytest.raises(SystemExit, match=r"torch was asked for as '==2\.13\.0' and could not be installed") as caught:
+    with pytest.raises(SystemExit, match=r"^'torch==2\.13\.0' was asked for and could not be installed") as caught:
         machine.bootstrap()
     assert "set TORCH" in str(caught.value)
     assert [command.split()[-1] for command in machine.commands[-4:]] == [
@@ -169,9 +195,17 @@ def test_each_way_to_torch_is_tried_and_the_last_failure_is_explained(machine):
 
 def test_another_wish_for_torch_is_carried_out(machine, monkeypatch):
     machine.bootstrap()
-    machine.broken = ()  # the torch that is there would serve, were it not for the wish
     monkeypatch.setenv("TORCH", ">=2.6")
-    assert any(command.endswith("pip install torch>=2.6") for command in machine.bootstrap())
+    assert any(command.endswith("pip install torch>=2.6") for command in machine.bootstrap())  # though one is there
+
+
+def test_an_install_that_leaves_no_torch_is_not_taken_for_done(machine, monkeypatch):
+    monkeypatch.setenv("TORCH", "==2.1")
+    machine.brings = False  # or one that is too old
+    for _ in range(2):
+        with pytest.raises(SystemExit, match=r"'torch==2\.1' was asked for and installed, and yet .*; set TORCH to"):
+            machine.bootstrap()
+    assert not any("--editable" in command for command in machine.commands)
 
 
 def test_an_environment_that_does_not_run_is_made_anew(machine):

@@ -72,7 +72,7 @@ def test_a_lesson_that_fails_gives_its_sentence(course, capsys):
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
-        ("lab", 1, "the start page lessons/00_start.ipynb is not here; run this in the course's folder"),
+        ("lab", 1, "is not here; run this in the folder of the course, the one that holds lessons/ (pip"),
         ("build", 2, "there is no lesson solutions/NN_name.py here; run this in the course's folder"),
     ],
 )

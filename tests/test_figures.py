@@ -130,6 +130,31 @@ def test_odd_guesses_stop_nothing(seeds, ax, guess):
     assert any(text.startswith("your guess") for text in texts(ax))
 
 
+@pytest.mark.parametrize(
+    ("guess", "number"),
+    [
+        (np.float32(0.25), 0.25),
+        (np.array(0.25), 0.25),
+        (torch.tensor(0.25, requires_grad=True), 0.25),
+        (np.int64(2), 2.0),
+    ],
+)
+def test_a_guess_is_any_real_number(seeds, ax, guess, number):
+    depth_plot(seeds, guess=guess, ax=ax)
+    np.testing.assert_allclose(lines(ax, ":")[0].get_ydata(), number ** np.arange(DEPTH - 1, -1, -1))
+
+
+@pytest.mark.parametrize(
+    ("guess", "came"), [("0.25", "str"), ([0.25], "list"), (1j, "complex"), (torch.ones(1), "Tensor")]
+)
+def test_a_guess_that_is_no_number(seeds, scan, ax, guess, came):
+    with pytest.raises(TypeError, match=f"^guess must be a number, or ... for no guess; got {came}.$"):
+        depth_plot(seeds, guess=guess, ax=ax)
+    with pytest.raises(TypeError, match=f"^guess must be a number, or ... for no guess; got {came}.$"):
+        scan_plot(scan, "w", "value", guess=(2, guess), ax=ax)
+    assert not ax.lines
+
+
 def test_lines_told_apart_by_a_column(ax):
     tables = [profile(act=act).assign(act=act) for act in ("sigmoid", "tanh", "relu", "gelu", "elu")]
     depth_plot(pd.concat(tables), by="act", theory={"tanh": 0.577}, ax=ax)
@@ -210,6 +235,110 @@ def test_messages_of_depth_plot(seeds, ax):
     with pytest.raises(ValueError, match=r"the table has no grad_rms to draw: call backward\(\) inside"):
         depth_plot(seeds.assign(grad_rms=np.nan), ax=ax)
 
+    with pytest.raises(TypeError, match=r"depth_plot draws the .table of a vglab.probe; got columns layer, kind."):
+        depth_plot(seeds[["layer", "kind"]], ax=ax)
+    with pytest.raises(ValueError, match="the line b has no grad_rms to draw: call backward"):
+        depth_plot(pd.concat([profile().assign(k="a"), profile().assign(k="b", grad_rms=np.nan)]), by="k", ax=ax)
+    with pytest.raises(ValueError, match=r"the table has no cosine to draw: choose another y."):
+        depth_plot(seeds.assign(cosine=np.nan), "cosine", ax=ax)
+
+
+def test_joined_tables_that_no_column_tells_apart(seeds, ax):
+    todo = r"add a column to each table with table.assign\(seed=...\), or pass by=..."
+    with pytest.raises(ValueError, match=f"the table joins several nets that no column tells apart: {todo}"):
+        depth_plot(seeds.drop(columns="seed"), ax=ax)
+    two = pd.concat([seeds.assign(act="a"), seeds.drop(columns="seed").assign(act="b")])
+    with pytest.raises(ValueError, match="the line b joins several nets"):
+        depth_plot(two, by="act", ax=ax)
+    assert not ax.lines
+
+
+@pytest.mark.parametrize("column", ["seed", "step"])
+def test_a_run_without_a_number_is_a_run(ax, column):
+    tables = [profile(act=act).assign(act=act, **{column: number}) for act, number in (("tanh", 0), ("relu", np.nan))]
+    depth_plot(pd.concat(tables), by="act", ax=ax)
+    assert [len(line.get_xdata()) for line in lines(ax, "-")] == [DEPTH, DEPTH]
+
+
+def test_nets_without_activation_modules_beside_nets_with_them(ax):
+    bare = profile().assign(slope=np.nan, net="bare")
+    depth_plot(pd.concat([profile().assign(net="tanh"), bare]), by="net", ax=ax)
+    assert [len(line.get_xdata()) for line in lines(ax, "-")] == [DEPTH, DEPTH + 1]
+
+
+@pytest.mark.parametrize("broken", [0.0, np.nan, np.inf])
+def test_a_broken_last_layer(ax, broken):
+    table = profile()
+    table.loc[hidden(table).index[-1], "grad_rms"] = broken
+    last = f'relative to its last layer, whose grad_rms is {broken:g}: look at table.grad_rms, or draw y="h_rms".'
+    with pytest.raises(ValueError, match=f"^the table cannot be drawn {last}"):
+        depth_plot(table, ax=ax)
+    depth_plot(table, "h_rms", ax=ax)
+
+
+def test_a_pass_without_backward_draws_nothing(seeds, ax):
+    forward = profile().assign(step=1, grad_rms=np.nan)
+    depth_plot(pd.concat([profile(), forward]), ax=ax)
+    np.testing.assert_array_equal(lines(ax, "-")[0].get_ydata(), relative_to_last(profile()))
+    assert "range" not in " ".join(texts(ax))
+
+
+def relative_to_last(table):
+    signal = hidden(table).grad_rms.to_numpy()
+    return signal / signal[-1]
+
+
+def test_theory_for_a_line_that_is_not_there(ax):
+    tables = pd.concat([profile(act=act).assign(act=act) for act in ("tanh", "relu")])
+    with pytest.raises(ValueError, match=r"^theory has 'Tanh', and no line is called that: tanh, relu.$"):
+        depth_plot(tables, by="act", theory={"Tanh": 0.5, "relu": 0.5}, ax=ax)
+    with pytest.raises(ValueError, match=r"^theory has 'tanh', and no line is called that: measured.$"):
+        depth_plot(profile(), theory={"tanh": 0.5}, ax=ax)
+    depth_plot(tables, by="act", theory={"tanh": 0.5, "relu": 0.6, "elu": 0.7}, ax=ax)  # theory for more than is drawn
+    assert len(lines(ax, "--")) == 2
+
+
+@pytest.mark.parametrize("nothing", [None, {}, {"tanh": None}])
+def test_dashes_are_named_only_where_there_are_some(ax, nothing):
+    depth_plot(profile().assign(act="tanh"), by="act", theory=nothing, ax=ax)
+    assert "dashed" not in " ".join(texts(ax))
+
+
+def test_the_band_is_named(seeds, ax):
+    said = lambda table, **more: " ".join(texts(depth_plot(table, ax=Figure().subplots(), **more)))
+    assert "range" not in said(profile())
+    steps = pd.concat([profile().assign(step=step) for step in range(4)])
+    assert "; median and range of 4 steps" in said(steps)
+    assert "range" not in said(steps, by="step")
+    assert "; median and range of 3 seeds" in said(seeds)
+    assert "; median and range of 3 seeds and 2 steps" in said(pd.concat([seeds, seeds.assign(step=1)]))
+    assert "; median and range of 2 backward passes" in said(pd.concat([profile(), profile().assign(backward=1)]))
+    apart = pd.concat([profile(seed=seed).assign(net=seed % 2) for seed in range(4)])
+    assert "; median and range of 2 seeds" in said(apart, by="net")  # two for each line
+
+
+def test_sides(seeds, ax):
+    """The gradient starts at the right, so its scale stands there and its names at the left; forward the reverse."""
+    forward = Figure().subplots()
+    ends = {
+        "grad_rms": (depth_plot(seeds, ax=ax), "right", -1),
+        "h_rms": (depth_plot(seeds, "h_rms", ax=forward), "left", 1),
+    }
+    for drawn, scale, away in ends.values():
+        assert drawn.yaxis.get_ticks_position() == scale
+        (name,) = [text for text in drawn.texts if text.get_text() == "measured"]
+        (dot,) = [line for line in drawn.lines if len(line.get_xdata()) == 1]
+        edge = (1 + away) / 2
+        assert (name.get_position()[0], dot.get_xdata()[0]) == pytest.approx((edge + 0.045 * away, edge + 0.025 * away))
+        assert name.get_ha() == ("left" if away == 1 else "right")
+
+
+def test_labels_carry_the_colour_and_marker_of_their_line(ax):
+    depth_plot(pd.concat([profile(act=act).assign(act=act) for act in ("tanh", "relu")]), by="act", ax=ax)
+    dots = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    look = lambda line: (line.get_color(), line.get_marker())
+    assert [*map(look, dots)] == [*map(look, lines(ax, "-"))]
+
 
 # scan_plot, training_plot, histogram_plot
 
@@ -243,6 +372,83 @@ def test_scan_on_log_axes_without_a_guess(scan, ax):
     assert not any("guess" in text for text in texts(ax))
 
 
+@pytest.mark.parametrize("guess", [None, ..., (..., 1), (2, ...), (2, None)])
+def test_a_scan_without_a_guess(scan, ax, guess):
+    scan_plot(scan, "w", "value", guess=guess, ax=ax)
+    assert not any(line.get_marker() == "X" for line in ax.lines)
+
+
+@pytest.mark.parametrize(("guess", "came"), [(3.0, "float"), ((1, 2, 3), "tuple"), ("ab", "str")])
+def test_a_scan_s_guess_is_a_pair(scan, ax, guess, came):
+    with pytest.raises(TypeError, match=rf"^guess must be a pair \(x, y\), or ... for no guess; got {came}.$"):
+        scan_plot(scan, "w", "value", guess=guess, ax=ax)
+    scan_plot(scan, "w", "value", guess=[np.float32(2), torch.tensor(4)], ax=ax)
+    assert [line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "X"] == [[[2, 4]]]
+
+
+def test_a_level_stands_at_its_value_with_its_words(scan, ax):
+    scan_plot(scan, "w", "value", level=(2.5, "chance"), ax=ax)
+    assert [line.get_ydata() for line in lines(ax, ":")] == [[2.5, 2.5]]
+    (words,) = [text for text in ax.texts if text.get_text() == "chance"]
+    assert words.xy == (1, 2.5)
+
+
+def test_a_scan_names_seeds_and_dashes_only_where_there_are_some(scan, ax):
+    alone = scan[scan.seed == 0]
+    scan_plot(alone, "w", "value", by="kind", theory=alone.assign(kind="c"), ax=ax)
+    assert not lines(ax, "--")
+    assert not any("dashed" in text or "range" in text for text in texts(ax))
+
+
+def test_keys_are_written_alike(scan, ax):
+    keys = {"a": 1.0, "b": 0.1 + 0.2}
+    scan_plot(scan.assign(key=scan.kind.map(keys)), "w", "value", by="key", ax=ax)
+    assert {"1", "0.3"} <= set(texts(ax))
+    assert [style.key_text(key) for key in (np.float32(0.1), 1_000_000, True, None)] == [
+        "0.1",
+        "1000000",
+        "True",
+        "None",
+    ]
+
+
+def test_messages_of_scan_and_training(scan, ax):
+    empty, columns = "has no rows to draw: run the measurement first", "w, seed, kind, value"
+    for draw in (
+        lambda table, **more: scan_plot(table, "w", "value", ax=ax, **more),
+        lambda table, **more: training_plot(table.rename(columns={"w": "step"}), "value", ax=ax, **more),
+    ):
+        with pytest.raises(ValueError, match=f"^the table {empty}.$"):
+            draw(scan[:0])
+        with pytest.raises(ValueError, match=r"^the table has no column 'lr' to draw: choose one of "):
+            draw(scan, by="lr")
+    with pytest.raises(ValueError, match=f"^the table has no column 'x' to draw: choose one of {columns}.$"):
+        scan_plot(scan, "x", "value", ax=ax)
+    with pytest.raises(ValueError, match=f"^the table has no column 'step' to draw: choose one of {columns}.$"):
+        training_plot(scan, "value", ax=ax)
+    with pytest.raises(ValueError, match=f"^the table has no column 'loss' to draw: choose one of {columns}.$"):
+        scan_plot(scan, "w", "loss", ax=ax)
+    with pytest.raises(ValueError, match=r"^the theory has no column 'kind' to draw: choose one of w, value.$"):
+        scan_plot(scan, "w", "value", by="kind", theory=scan[["w", "value"]], ax=ax)
+    with pytest.raises(TypeError, match=r"^the table must be a pandas DataFrame; got list.$"):
+        training_plot([1, 2], ax=ax)
+    assert not ax.lines
+
+
+def test_training_of_one_step_and_one_seed(ax):
+    training_plot(pd.DataFrame({"step": [0], "seed": [0], "loss": [2.0]}), ax=ax)
+    assert ax.lines[0].get_xydata().tolist() == [[0, 2]]
+    assert "range" not in " ".join(texts(ax))
+    assert ax.get_yscale() == "linear"
+
+
+def test_training_on_a_log_axis(ax):
+    training_plot(pd.DataFrame({"step": range(4), "loss": [1, 1e-2, 1e-4, 1e-6]}), logy=True, ax=ax)
+    assert ax.get_yscale() == "log"
+    ax.figure.canvas.draw()
+    assert "10⁻⁴" in [label.get_text() for label in ax.get_yticklabels()]
+
+
 def test_training(ax):
     rows = [(step, seed, lr, step * lr + seed) for step in range(5) for seed in range(3) for lr in (0.1, 1.0)]
     table = pd.DataFrame(rows, columns=["step", "seed", "lr", "loss"])
@@ -251,7 +457,7 @@ def test_training(ax):
     np.testing.assert_allclose(slow.get_ydata(), 1 + 0.1 * np.arange(5))
     np.testing.assert_allclose(fast.get_ydata(), 1 + np.arange(5))
     assert [line.get_ydata()[0] for line in lines(ax, ":")] == [2.3]
-    assert {"chance", "0.1", "1.0"} <= set(texts(ax))
+    assert {"chance", "0.1", "1"} <= set(texts(ax))
     assert "3 seeds" in " ".join(texts(ax))
     assert ax.get_xlim() == (0, 4)
 
@@ -290,12 +496,51 @@ def test_a_histogram_of_equal_values(value):
 
 
 def test_messages_of_histogram_plot():
-    for values, came in ((torch.zeros(3), "Tensor"), ({}, "dict"), ({key: [1.0] for key in "abcdef"}, "dict")):
+    for values, came in ((torch.zeros(3), "Tensor"), ({}, "0 sets"), ({key: [1.0] for key in "abcdefg"}, "7 sets")):
         with pytest.raises(ValueError, match=f"values must be a dict of 1 to 5 sets of numbers; got {came}"):
             histogram_plot(values)
 
+    for broken in (np.nan, np.inf, -np.inf):
+        with pytest.raises(ValueError, match=r"^'b' holds 1 of 3 values that are NaN or infinite: leave them out.$"):
+            histogram_plot({"a": [1.0, 2.0], "b": torch.tensor([1.0, broken, 2.0])})
+    with pytest.raises(ValueError, match=r"^'a' holds no numbers to draw.$"):
+        histogram_plot({"a": torch.zeros(0, 4)})
+
+
+def test_a_curve_over_a_histogram_fills_its_height():
+    panels = histogram_plot({"a": [0.0, 1.0, 1.0]}, curve=(lambda x: 5 * x, "line"), limits=(0, 1))
+    (curve,) = panels[0].lines
+    bars = max(patch.get_height() for patch in panels[0].patches)
+    top = panels[0].get_ylim()[1]
+    assert curve.get_ydata().max() >= bars
+    assert top == pytest.approx(curve.get_ydata().max(), rel=0.1)
+    np.testing.assert_allclose(curve.get_ydata() / curve.get_ydata().max(), np.linspace(0, 1, 400), atol=1e-12)
+    plt.close(panels[0].figure)
+
 
 # style
+
+
+def test_power_of_ten():
+    assert [style.power_of_ten(value) for value in (1e-12, 1000, 1, 9.8e2)] == ["10⁻¹²", "10³", "10⁰", "10³"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (1, 3, ["1", "1.5", "2", "3"]),
+        (1, 50, ["1", "2", "5", "10", "20", "50"]),
+        (1, 1000, ["10⁰", "10¹", "10²", "10³"]),
+        (1e-9, 1e-3, [f"10⁻{power}" for power in "⁹⁸⁷⁶⁵⁴³"]),
+    ],
+)
+def test_log_ticks(ax, low, high, said):
+    ax.set_yscale("log")
+    ax.set_ylim(low, high)
+    style.log_ticks(ax.yaxis, low, high)
+    ticks = [tick for tick in ax.get_yticks() if low <= tick <= high]
+    assert [ax.yaxis.get_major_formatter()(tick) for tick in ticks] == said
+    assert len(ax.get_yticks(minor=True)) == 0
 
 
 def other_way(wanted, gap):

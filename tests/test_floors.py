@@ -1,6 +1,7 @@
-"""Imports run one way. CONTRIBUTING.md draws the floors; here the drawing is compared with the code."""
+"""Imports run one way. CONTRIBUTING.md draws the floors; here the drawing, the table and the code are compared."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,19 +9,20 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "vglab"
-NETWORKS = {"nets", "tasks", "probe", "theory"}
+FLOORS = [
+    {"activations"},  # below floor 0
+    {"nets", "tasks", "probe", "theory", "figures", "progress"},  # floor 0: never each other
+    {"check"},
+    {"widgets"},
+    {"course"},
+]
+ALONE = {"figures", "progress"}  # import nothing at all: figures know no network, networks know no figure
 MAY_IMPORT = {
-    "activations": set(),
-    # floor 0: never each other; figures know no network, networks know no figure
-    **{name: {"activations"} for name in NETWORKS},
-    "figures": set(),
-    "progress": set(),
-    # floor 1
-    "check": {"activations", "figures", "progress"} | NETWORKS,
-    # floor 2
-    "widgets": {"activations", "figures", "check", "progress"} | NETWORKS,
+    name: set() if name in ALONE else set().union(*FLOORS[:height])
+    for height, floor in enumerate(FLOORS)
+    for name in floor
 }
-FREE = {"__init__", "__main__", "course"}  # the public door, and floor 3
+FREE = {"__init__", "__main__"}  # the public door, and the command line
 LAZY = {"matplotlib", "sklearn", "scipy", "ipywidgets", "IPython"}
 
 
@@ -56,6 +58,26 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if part(path) not in F
 def test_a_module_imports_only_from_floors_below(path):
     assert part(path) in MAY_IMPORT, "place the new module on a floor, here and in CONTRIBUTING.md"
     assert imported(path, path.read_text("utf-8")) <= MAY_IMPORT[part(path)]
+
+
+def drawn(text):
+    """The floors that a page draws, as `{height: names}`; a line without a number stands below floor 0.
+
+    Names stand two or more spaces apart; what follows them on a line is its description, of more than one word.
+    """
+    (drawing,) = (block for block in re.findall(r"^```\n(.*?)^```", text, flags=re.M | re.S) if "floor 0" in block)
+    floors = {}
+    for line in drawing.splitlines():
+        number, rest = re.fullmatch(r"(?:floor (\d))?\s+(.*)", line).groups()
+        names = {word for word in re.split(r"\s{2,}", rest) if re.fullmatch(r"\w+", word)}
+        floors[-1 if number is None else int(number)] = names
+    return floors
+
+
+def test_contributing_draws_the_floors_as_they_are():
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    assert drawn(text) == dict(enumerate(FLOORS, -1))
+    assert set(re.search(r"below them all, except (\w+) and (\w+)", text).groups()) == ALONE
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -49,11 +53,23 @@ def test_the_version_is_written_once_and_agrees_elsewhere():
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_every_file_of_the_package_is_installed_with_it():
-    patterns = PROJECT["tool"]["setuptools"]["package-data"].values()
-    known = {Path(pattern).suffix for group in patterns for pattern in group} | {".py", ".pyc"}
-    files = [path for path in (ROOT / "vglab").rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} <= known
+def test_a_wheel_holds_every_file_of_the_package_and_the_licences(tmp_path):
+    """Built from a copy, so that neither this folder nor what an earlier build left in it has a say."""
+    names = ["pyproject.toml", "README.md", *(path.name for path in ROOT.glob("LICENSE*"))]
+    for name in names:
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "vglab", tmp_path / "vglab", ignore=shutil.ignore_patterns("__pycache__", ".*", "*.part"))
+    files = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "vglab").rglob("*") if path.is_file()}
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]  # offline: with the setuptools that is here
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in packed if name.startswith("vglab/")} == files
+    assert {"vglab/course/author.py", "vglab/figures/fonts/OFL.txt"} < files
+    assert any(name.endswith(".otf") for name in files)
+    licences = {name.rpartition("/")[2] for name in packed if "dist-info/licenses/" in name}
+    assert licences == {"LICENSE", "LICENSE-CC-BY-4.0.md"}
 
 
 # ---------------------------------------------------------------- the lessons

@@ -30,7 +30,10 @@ def lab(options):
     """Open JupyterLab on the start page; the file browser shows the whole course."""
     root = course_root(START)
     if root is None:
-        return _fail(f"the start page {START} is not here; run this in the course's folder (or `make build` it first)")
+        return _fail(
+            f"the start page {START} is not here; run this in the folder of the course, the one that holds lessons/ "
+            "(pip brings the package alone; the course comes with `git clone` of its repository)"
+        )
     if importlib.util.find_spec("jupyterlab") is None:
         return _fail("JupyterLab is not installed in this Python; run `make lab`, or `pip install -e .` in the course")
     command = [sys.executable, "-m", "jupyterlab", START, f"--ServerApp.root_dir={root}", *options]

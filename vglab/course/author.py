@@ -20,8 +20,8 @@ from .execute import LessonError, run, tidy
 
 __all__ = ["LessonError", "build", "check", "claims", "learner", "read_source", "solved", "sources", "strip_claims"]
 
-KEYS = {"tags", "exercise", "name", "minutes", "slideshow"}
-TAGS = {"predict", "solution", "instructor", "nbval-check-output", "nbval-ignore-output", "nbval-skip"}
+KEYS = {"tags", "exercise", "name", "minutes"}
+TAGS = {"predict", "solution", "instructor", "nbval-check-output"}
 NOT_FOR_LEARNERS = {"solution", "instructor"}
 GOLDEN = "nbval-check-output"  # nbval compares this cell's output, so the cell must have one
 NOTEBOOK_METADATA = {
@@ -76,7 +76,11 @@ def read_source(path):
     `name`, else a hash of its text. So both copies of a cell have the same id, and an untouched cell keeps it.
     """
     path, cells, seen = Path(path), [], Counter()
-    for number, raw in enumerate(jupytext.reads(path.read_text("utf-8"), fmt="py:percent").cells, 1):
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise LessonError(f"{path.name} is not in UTF-8 (its byte {error.start} is not); save it as UTF-8") from None
+    for number, raw in enumerate(jupytext.reads(text, fmt="py:percent").cells, 1):
         raw.metadata = {key: value for key, value in raw.metadata.items() if not JUPYTEXTS_OWN.match(key)}
         try:
             _refuse_source(raw)
@@ -176,7 +180,10 @@ def _cut(source, what, stub=None):
 
 
 def _hide_guesses(source):
-    """`guess = 0.25  # a ratio` becomes `guess = ...  # a ratio`; each guess must stand on one line of its own."""
+    """`guess = 0.25  # a ratio` becomes `guess = ...  # a ratio`; each guess must stand on one line of its own.
+
+    A guess that is set in any other way (`guess_a, guess_b = 1, 2` or `guess: float = 1`) would keep its answer.
+    """
     lines = [GUESS.match(line) or line for line in source.split("\n")]
     guesses = [found for found in lines if isinstance(found, re.Match)]
     try:
@@ -184,9 +191,16 @@ def _hide_guesses(source):
             ast.parse(found[2], mode="eval")
     except SyntaxError:
         raise ValueError(f"the prediction {found[0]!r} does not end on its line; write it on one line") from None
+    hidden = "\n".join(line if isinstance(line, str) else f"{line[1]}...{line[3] or ''}" for line in lines)
+    try:
+        names = [node for node in ast.walk(ast.parse(hidden)) if isinstance(node, ast.Name)]
+    except SyntaxError as error:
+        raise ValueError(f"a cell tagged predict is plain Python, and this is not ({error.msg}); mend it") from None
+    if sum(name.id.startswith("guess") and isinstance(name.ctx, ast.Store) for name in names) != len(guesses):
+        raise ValueError("a prediction is set in a way that shows it; write each as a line `guess_name = value`")
     if not guesses:
         raise ValueError("a cell tagged predict holds no line `guess = ...`; add it or drop the tag")
-    return "\n".join(line if isinstance(line, str) else f"{line[1]}...{line[3] or ''}" for line in lines)
+    return hidden
 
 
 # ---------------------------------------------------------------- writing and checking
@@ -238,7 +252,7 @@ def check(root=".", names=None):
         for path in sorted(path for folder in ("lessons", "solutions") for path in (root / folder).glob("*.ipynb")):
             if path.stem not in known:
                 drift.append(f"{path.parent.name}/{path.name}: it has no source solutions/{path.stem}.py; delete it.")
-    return drift
+    return drift or _check_pictures(root, files, every=names is None)
 
 
 def _check_lesson(root, source):
@@ -251,14 +265,21 @@ def _check_lesson(root, source):
         path = root / folder / f"{source.stem}.ipynb"
         if trouble := _trouble(path, copy, executed=folder == "solutions"):
             found.append(f"{folder}/{path.name}: {trouble}; run `vglab build {source.stem}`.")
-    if not found:
-        for name, data in _pictures(v4.reads(path.read_text("utf-8"))).items():
-            picture = root / FIGURES / f"{name}.png"
-            if not picture.exists() or picture.read_bytes() != data:
-                found.append(
-                    f"{FIGURES}/{name}.png: it is not the notebook's picture; run `vglab build {source.stem}`."
-                )
     return found
+
+
+def _check_pictures(root, files, *, every):
+    """The README's pictures against the answered notebooks; `every` says that `files` are all the lessons there are."""
+    found, known = [], set()
+    for source in files:
+        for name, data in _pictures(v4.reads(source.with_suffix(".ipynb").read_text("utf-8"))).items():
+            picture = root / FIGURES / f"{name}.png"
+            known.add(picture)
+            if not picture.exists() or picture.read_bytes() != data:
+                trouble = f"it is not the notebook's picture; run `vglab build {source.stem}`."
+                found.append(f"{FIGURES}/{name}.png: {trouble}")
+    stale = sorted(set((root / FIGURES).glob("*.png")) - known) if every else []
+    return found + [f"{FIGURES}/{path.name}: no cell of a lesson shows it; delete it." for path in stale]
 
 
 def _trouble(path, copy, *, executed):

@@ -3,8 +3,9 @@
 Run by path with the system's Python, before anything is installed, so it uses the standard library only. A stamp,
 written last, says what `.venv` holds: a second run returns at once, an interrupted one starts again.
 
-`TORCH` in the environment chooses the torch build: a version (`TORCH="==2.13.0"`, `TORCH=">=2.6"`), or whatever pip
-accepts (a wheel's path or address). Left unset it is a version known to work, as a CPU build wherever one is found.
+`TORCH` in the environment chooses the torch build: a version (`TORCH=2.13.0`, `TORCH=">=2.6"`), a wheel's path or
+address, with pip's options behind it if need be (`TORCH="2.6 --index-url URL"`; a name with spaces in quotes of its
+own). Left unset it is a version known to work, as a CPU build wherever one is found.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 TORCH = "==2.13.0"
-SPECIFIER = re.compile(r"\s*(==|>=|<=|~=|!=|<|>|\[)")
+VERSION, RANGE = re.compile(r"\d[\w.+*]*"), re.compile(r"[=<>~!]=|[<>[]")
 MINIMUM = (3, 11)
 
 
@@ -31,17 +33,32 @@ class Attempt(NamedTuple):
     env: dict = {}  # noqa: RUF012 - never changed
 
 
-def torch_attempts(platform, torch, python):
-    """The ways to install torch for `sys.platform` and the wish in `TORCH` (or None), to be tried in this order.
+def read_wish(text):
+    """What pip is to install for the text of `TORCH`, as a list of its arguments: none for an empty text."""
+    try:
+        words = shlex.split(re.sub(r"(?<=[,=<>])\s+", "", text), posix=os.name != "nt")
+    except ValueError as error:
+        sys.exit(f"TORCH was given as {text!r}, which cannot be read ({error}); close each quote that it opens.")
+    if words and (VERSION.fullmatch(words[0]) or RANGE.match(words[0])):
+        words[0] = ("torch==" if VERSION.fullmatch(words[0]) else "torch") + words[0]
+    if words and not any("torch" in word or word.endswith(".whl") for word in words):
+        sys.exit(
+            f"TORCH was given as {text!r}, which is neither a version nor a place where torch lies; set it to a "
+            "version, such as TORCH=2.6, or to the path or address of a wheel, or leave it out."
+        )
+    return words
+
+
+def torch_attempts(platform, wish, python):
+    """The ways to install torch for `sys.platform` and the arguments that `read_wish` gave, to be tried in this order.
 
     A wish is followed to the letter. Without one, Linux is where care is needed: the registry's own build brings
     several GB of GPU libraries. So first whatever CPU build pip is set up to find, which fails at once where there is
     none; then uv, which knows where the CPU builds are kept; the large build last, for where nothing else is reached.
     """
     pip = [python, "-m", "pip", "install"]
-    if torch:
-        wish = "torch" + torch.strip() if SPECIFIER.match(torch) else torch.strip()
-        return [Attempt(f"Installing {wish}, as TORCH asks.", [[*pip, wish]])]
+    if wish:
+        return [Attempt(f"Installing {' '.join(wish)}, as TORCH asks.", [[*pip, *wish]])]
     plain = [*pip, f"torch{TORCH}"]
     if platform != "linux":
         return [Attempt(f"Installing torch{TORCH}.", [plain])]
@@ -102,20 +119,27 @@ def make_venv(folder, python):
         )
 
 
-def install_torch(python, torch):
+def install_torch(python, wish):
     """Install torch the first way that works, unless no wish was spoken and a torch that serves is there."""
-    if not torch and torch_serves(python):
+    if not wish and torch_serves(python):
         return
-    attempts = torch_attempts(sys.platform, torch, str(python))
+    asked = " ".join(wish) or f"torch{TORCH}"
+    attempts = torch_attempts(sys.platform, wish, str(python))
     for attempt in attempts:
         print(attempt.says, flush=True)
         may_fail = attempt is not attempts[-1]
         if all(run(command, env=attempt.env, quiet=may_fail) for command in attempt.commands):
-            return
-    sys.exit(
-        f"torch was asked for as {torch or TORCH!r} and could not be installed (the reason is above); set TORCH to "
-        'another version, such as TORCH=">=2.6", or to the path of a wheel.'
-    )
+            break
+    else:
+        sys.exit(
+            f"{asked!r} was asked for and could not be installed (the reason is above); set TORCH to another version, "
+            'such as TORCH=">=2.6", or to the path of a wheel.'
+        )
+    if not torch_serves(python):
+        sys.exit(
+            f"{asked!r} was asked for and installed, and yet .venv has no torch that is new enough for vglab; set "
+            "TORCH to a newer version, or leave it out."
+        )
 
 
 def torch_serves(python):
@@ -147,6 +171,7 @@ def main(argv=None):
         sys.exit(f"vglab needs Python 3.11 or later and this is {found}; name a newer one: make lab PYTHON=python3.12")
 
     torch, folder = os.environ.get("TORCH", "").strip(), ROOT / ".venv"
+    wish = read_wish(torch)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp, now = folder / "vglab-stamp.json", key(ROOT, torch)
     before, extras = read_stamp(stamp)
@@ -154,7 +179,7 @@ def main(argv=None):
         return
     make_venv(folder, python)
     stamp.unlink(missing_ok=True)
-    install_torch(python, torch)
+    install_torch(python, wish)
     install_folder(python, ROOT, extras | wanted)
     write_stamp(stamp, now, extras | wanted)
     print("Ready.", flush=True)

@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import re
+import sys
 from pathlib import Path
 
 from nbformat import from_dict
@@ -55,7 +56,7 @@ def run(notebook, source):
         cell.execution_count = count
         try:
             cell.outputs = tidy(cell.outputs, count)
-            _refuse_path(cell.outputs, str(folder.parent))
+            _refuse_path(cell.outputs, folder.parent)
         except LessonError as error:
             raise LessonError(f"{Path(source).name}, cell {number}: {error}") from None
 
@@ -104,9 +105,12 @@ def _refuse(output):
             raise LessonError(f"it shows a memory address ({found[0]}), new on each run; show a value instead")
 
 
-def _refuse_path(outputs, path):
-    for output in outputs:
-        if any(path in text for text in _texts(output)):
+def _refuse_path(outputs, course):
+    """Stop at a path that only this machine has: of the course, the home folder, or Python and what is installed."""
+    places = {str(course), os.path.expanduser("~"), sys.prefix, sys.base_prefix}
+    names = "|".join(re.escape(place) for place in places if len(Path(place).parts) > 1)  # a home may be / alone
+    for text in (text for output in outputs for text in _texts(output)):
+        if re.search(rf"(?<!\w)({names})(?!\w)", text):
             raise LessonError("it shows a path of this machine; show a value instead")
 
 

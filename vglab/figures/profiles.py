@@ -5,6 +5,7 @@ import pandas as pd
 
 from . import style
 
+_RUN = {"seed": "seeds", "step": "steps", "backward": "backward passes"}  # columns that become the band
 # What can stand on the vertical axis: label, logarithmic, relative to the last layer
 _READINGS = {
     "grad_rms": ("rms gradient ∂L/∂h relative to the last layer", True, True),
@@ -22,50 +23,40 @@ def depth_plot(table, y="grad_rms", *, by=None, theory=None, guess=None, title=N
     ----------
     table : DataFrame
         A probe's ``.table``, or several joined with further columns. Rows of activations are drawn, or, where
-        there are none, those of the kind of layer that occurs most. A column ``seed`` becomes the band.
+        a line has none, those of the kind of layer that occurs most. The column ``seed`` becomes the band, and
+        so do several steps.
     y : str
         ``"grad_rms"`` (relative to the last layer), ``"h_rms"``, ``"cosine"``, ``"slope"`` or ``"dead"``.
     by : str
         Column that tells the lines apart; at most five.
     theory : float, array of shape (layers,) or dict of them by the values of `by`
         Drawn dashed; a number is a factor per layer.
-    guess : float
+    guess : number
         The reader's own factor per layer, drawn dotted; ``...`` draws nothing.
     title : str
         The finding; by default the measured decades per layer.
     """
     if y not in _READINGS:
         raise ValueError(f"y must be one of {', '.join(_READINGS)}; got {y!r}.")
-    _check_table(table, by)
-    lines = _lines(table, y, by)
-    name, logarithmic, _ = _READINGS[y]
-    ax = style.axes(ax)
-    depth = max(len(line) for line in lines.values())
-    theory = theory if isinstance(theory, dict) else dict.fromkeys(lines, theory)
-    labels = []
+    _check_table(table, y, by)
+    guess = style.guessed(guess)
+    groups = _groups(table, y, by)
+    lines = {key: rows.groupby("place")[y].agg(["median", "min", "max"]) for key, rows in groups.items()}
+    names = {key: "measured" if by is None else style.key_text(key) for key in lines}
     backward = y == "grad_rms"
+    dashed = _dashed(theory, lines, names, backward)
+    name, logarithmic, _ = _READINGS[y]
+    ax, labels = style.axes(ax), []
+    depth = max(len(line) for line in lines.values())
+    look = {"every": max(1, depth // 8), "end": 0 if backward else -1, "clip": False}
     for (key, line), colour, marker in zip(lines.items(), style.COLOURS, style.MARKERS, strict=False):
-        x = line.index.to_numpy()
-        ax.fill_between(x, line["min"], line["max"], color=colour, alpha=0.18, linewidth=0)
-        ax.plot(
-            x,
-            line["median"],
-            color=colour,
-            marker=marker,
-            markevery=max(1, depth // 8),
-            markeredgecolor="white",
-            clip_on=False,
-        )
-        if theory.get(key) is not None:
-            values = _profile(theory[key], len(line), line["median"], backward)
-            style.theory_line(ax, x, values)
-        end = line["median"].iloc[0 if backward else -1]
-        labels.append((end, "measured" if by is None else _text(key), colour, marker))
-    if isinstance(guess, (int, float)):
+        look |= {"colour": colour, "marker": marker, "dashed": dashed.get(key)}
+        labels.append(style.band_line(ax, line, names[key], **look))
+    if guess is not None:
         first = next(iter(lines.values()))
-        values = _profile(float(guess), depth, first["median"], backward)
+        values = _profile(guess, depth, first["median"], backward)
         ax.plot(np.arange(1, depth + 1), values, color=style.GREY, linestyle=":", linewidth=2, zorder=3)
-        labels.append((values[0 if backward else -1], f"your guess, {guess:g}", style.GREY, "."))
+        labels.append((values[look["end"]], f"your guess, {guess:g}", style.GREY, "."))
     if logarithmic:
         ax.set_yscale("log")
         style.log_ticks(ax.yaxis, *ax.get_ylim())
@@ -74,7 +65,8 @@ def depth_plot(table, y="grad_rms", *, by=None, theory=None, guess=None, title=N
     if backward:
         ax.yaxis.tick_right()
     style.write(ax.set_xlabel, "layer (1 = closest to the input)", loc="right")
-    style.headline(ax, title or _finding(lines, y), _drawn(name, table, theory))
+    drawn = name[0].upper() + name[1:] + _repeats(groups, by) + ("; dashed: theory" if dashed else "")
+    style.headline(ax, title or _finding(lines, y), drawn)
     style.label_lines(ax, labels, side="left" if backward else "right")
     return ax
 
@@ -91,37 +83,64 @@ def decades_per_layer(profile):
     return float(np.polyfit(np.arange(len(profile)), np.log10(profile), 1)[0])
 
 
-def _lines(table, y, by):
-    """For each value of `by` a frame over the layers with the median, least and greatest over seeds."""
-    rows = table[table.slope.notna()] if table.slope.notna().any() else table[table.kind == _commonest_kind(table)]
-    if not len(rows) or rows[y].isna().all():
-        raise ValueError(f"the table has no {y} to draw: call backward() inside the probe's with block first.")
-    return {key: _spread_over_seeds(group, y) for key, group in style.groups(rows, by)}
-
-
-def _commonest_kind(table):
-    return table.kind.value_counts().index[0]
-
-
-def _spread_over_seeds(rows, y):
-    run = [column for column in ("seed", "step", "backward") if column in rows]
-    rows = rows.sort_values([*run, "order"])
-    rows = rows.assign(place=rows.groupby(run).cumcount() + 1)
-    if _READINGS[y][2]:
-        rows = rows.assign(**{y: rows[y] / rows.groupby(run)[y].transform("last")})
-    return rows.groupby("place")[y].agg(["median", "min", "max"])
-
-
-def _check_table(table, by):
-    if not isinstance(table, pd.DataFrame) or not {"layer", "kind", "slope", "grad_rms"} <= {*table.columns}:
-        came = (
-            f"columns {', '.join(map(str, table.columns))}" if isinstance(table, pd.DataFrame) else type(table).__name__
-        )
+def _check_table(table, y, by):
+    frame = isinstance(table, pd.DataFrame)
+    if not frame or not {"step", "order", "layer", "kind", "slope", y} <= {*table.columns}:
+        came = f"columns {', '.join(map(str, table.columns))}" if frame else type(table).__name__
         raise TypeError(f"depth_plot draws the .table of a vglab.probe; got {came}.")
     if not len(table):
         raise ValueError("the table has no rows: call the model inside the probe's with block first.")
     if by is not None and by not in table:
         raise ValueError(f"by must be a column of the table; got {by!r}: add it with table.assign({by}=...).")
+
+
+def _groups(table, y, by):
+    """For each value of `by` the rows to draw with their ``place``, the number of the layer within its run."""
+    groups = {}
+    for key, rows in style.groups(table, by):
+        which = "the table" if by is None else f"the line {style.key_text(key)}"
+        run = [column for column in _RUN if column in rows]
+        rows = _layers(rows).sort_values([*run, "order"])
+        if rows.duplicated([*run, "order"]).any():
+            todo = "add a column to each table with table.assign(seed=...), or pass by=..."
+            raise ValueError(f"{which} joins several nets that no column tells apart: {todo}")
+        runs = rows.groupby(run, dropna=False)
+        rows = rows.assign(place=runs.cumcount() + 1)[runs[y].transform("count") > 0]  # not a pass without backward()
+        if not len(rows):
+            todo = "call backward() inside the probe's with block first" if y == "grad_rms" else "choose another y"
+            raise ValueError(f"{which} has no {y} to draw: {todo}.")
+        groups[key] = _relative_to_last(rows, run, y, which) if _READINGS[y][2] else rows
+    return groups
+
+
+def _layers(rows):
+    """The rows of activations, or, where there are none, those of the commonest kind of layer."""
+    activations = rows[rows.slope.notna()]
+    return activations if len(activations) else rows[rows.kind == rows.kind.value_counts().index[0]]
+
+
+def _relative_to_last(rows, run, y, which):
+    last = rows.groupby(run, dropna=False)[y].transform(lambda values: values.iloc[-1])  # "last" would skip NaN
+    broken = last[~np.isfinite(last) | (last == 0)]
+    if len(broken):
+        raise ValueError(
+            f"{which} cannot be drawn relative to its last layer, whose {y} is {broken.iloc[0]:g}: "
+            'look at table.grad_rms, or draw y="h_rms".'
+        )
+    return rows.assign(**{y: rows[y] / last})
+
+
+def _dashed(theory, lines, names, backward):
+    """(x, y) of theory for the lines that have one.
+
+    A dict may hold more than is drawn, but a key without a line is a slip where a line goes without theory.
+    """
+    theory = theory if isinstance(theory, dict) else dict.fromkeys(lines, theory)
+    unknown = [key for key in theory if key not in lines]
+    if unknown and any(key not in theory for key in lines):
+        raise ValueError(f"theory has {unknown[0]!r}, and no line is called that: {', '.join(names.values())}.")
+    drawn = {key: line for key, line in lines.items() if theory.get(key) is not None}
+    return {k: (line.index, _profile(theory[k], len(line), line["median"], backward)) for k, line in drawn.items()}
 
 
 def _profile(theory, depth, measured, backward):
@@ -148,11 +167,11 @@ def _finding(lines, y):
     return f"Towards the input the gradient {verb} {abs(decades):.2f} decades per layer"
 
 
-def _drawn(name, table, theory):
-    seeds = f"; median and range of {table.seed.nunique()} seeds" if "seed" in table else ""
-    dashed = "; dashed: theory" if any(value is not None for value in theory.values()) else ""
-    return name[0].upper() + name[1:] + seeds + dashed
-
-
-def _text(key):
-    return f"{key:g}" if isinstance(key, float) else str(key)
+def _repeats(groups, by):
+    """What the band is the range of, counted within one line."""
+    counts = {}
+    for rows in groups.values():
+        for column in {*_RUN} & {*rows.columns} - {by}:
+            counts[column] = max(counts.get(column, 0), rows[column].nunique(dropna=False))
+    said = [f"{counts[column]} {words}" for column, words in _RUN.items() if counts.get(column, 0) > 1]
+    return f"; median and range of {' and '.join(said)}" if said else ""

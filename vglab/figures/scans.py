@@ -1,6 +1,7 @@
 """One number against one dial, a training run over its steps, and how values are spread."""
 
 import numpy as np
+import pandas as pd
 
 from . import style
 
@@ -23,22 +24,20 @@ def scan_plot(
     """Draw `y` against the dial `x`: measured points with their range over seeds, theory dashed.
 
     table, theory : DataFrame with the columns `x`, `y` and, if given, `by`; rows that share them are seeds.
-    guess : (x, y), the reader's own prediction, drawn as a cross; ``...`` draws nothing.
+    guess : (x, y), the reader's own prediction, drawn as a cross; ``...``, alone or in the pair, draws nothing.
     level : (value, words), a reference drawn across.
     labels : dict from column to the words on its axis.
     """
+    _check_table("table", table, x, y, by)
+    dashed = {}
+    if theory is not None:
+        _check_table("theory", theory, x, y, by)
+        parts = {key: theory[theory[by] == key] if by else theory for key, _ in style.groups(table, by)}
+        dashed = {key: (rows[x], rows[y]) for key, rows in parts.items() if len(rows)}
+    guess = _pair(guess)
     ax, labels = style.axes(ax), labels or {}
-    ends = []
-    for (key, rows), colour, marker in zip(style.groups(table, by), style.COLOURS, style.MARKERS, strict=False):
-        line = rows.groupby(x)[y].agg(["median", "min", "max"])
-        ax.fill_between(line.index, line["min"], line["max"], color=colour, alpha=0.18, linewidth=0)
-        every = 1 if len(line) <= 30 else len(line) // 6  # a curve, not points
-        ax.plot(line.index, line["median"], color=colour, marker=marker, markevery=every, markeredgecolor="white")
-        if by:
-            ends.append((line["median"].iloc[-1], str(key), colour, marker))
-        if theory is not None:
-            dashed = theory[theory[by] == key] if by else theory
-            style.theory_line(ax, dashed[x], dashed[y])
+    every = lambda points: 1 if points <= 30 else points // 6  # a curve, not points
+    ends = _draw_lines(ax, table, x, y, by, every, dashed)
     if logx:
         ax.set_xscale("log")
         style.log_ticks(ax.xaxis, table[x].min(), table[x].max())
@@ -47,38 +46,35 @@ def scan_plot(
         style.log_ticks(ax.yaxis, *ax.get_ylim())
     if level:
         style.level_line(ax, *level)
-    if isinstance(guess, tuple) and all(isinstance(value, (int, float)) for value in guess):
+    if guess:
         ax.plot(*guess, marker="X", color=style.GREY, markersize=9, linestyle="", zorder=5)
         style.write(ax.annotate, " your guess", guess, (6, 4), textcoords="offset points", color=style.GREY)
     style.write(ax.set_xlabel, labels.get(x, x), loc="right")
-    repeats = table.groupby([x, by] if by else x).size().max()
-    drawn = labels.get(y, y) + (f"; median and range of {repeats} seeds" if repeats > 1 else "")
-    style.headline(ax, title or f"{labels.get(y, y)} against {labels.get(x, x)}", drawn + _dashed(theory))
-    style.label_lines(ax, ends)
+    drawn = labels.get(y, y) + _seeds(table, x, by) + ("; dashed: theory" if dashed else "")
+    style.headline(ax, title or f"{labels.get(y, y)} against {labels.get(x, x)}", drawn)
+    style.label_lines(ax, ends if by else [])
     return ax
 
 
 def training_plot(table, y="loss", *, by=None, level=None, logy=False, title=None, labels=None, ax=None):
     """Draw `y` over ``step``, one line for each value of `by`: the median over seeds, and their range as a band.
 
+    table : DataFrame with the columns ``step``, `y` and, if given, `by`; rows that share step and `by` are seeds.
     level : (value, words), a reference drawn across, for example ``(2.303, "chance")``.
     """
-    ax, labels, ends = style.axes(ax), labels or {}, []
-    for (key, rows), colour, marker in zip(style.groups(table, by), style.COLOURS, style.MARKERS, strict=False):
-        line = rows.groupby("step")[y].agg(["median", "min", "max"])
-        ax.fill_between(line.index, line["min"], line["max"], color=colour, alpha=0.18, linewidth=0)
-        every = max(1, len(line) // 7)
-        ax.plot(line.index, line["median"], color=colour, marker=marker, markevery=every, markeredgecolor="white")
-        ends.append((line["median"].iloc[-1], str(key) if by else y, colour, marker))
+    _check_table("table", table, "step", y, by)
+    ax, labels = style.axes(ax), labels or {}
+    ends = _draw_lines(ax, table, "step", y, by, lambda points: max(1, points // 7))
     if level:
         style.level_line(ax, *level)
     if logy:
         ax.set_yscale("log")
         style.log_ticks(ax.yaxis, *ax.get_ylim())
-    ax.set_xlim(table.step.min(), table.step.max())
+    if table.step.min() < table.step.max():
+        ax.set_xlim(table.step.min(), table.step.max())
     style.write(ax.set_xlabel, "training step", loc="right")
-    seeds = f"; median and range of {table.seed.nunique()} seeds" if "seed" in table else ""
-    style.headline(ax, title or f"{labels.get(y, y)} while training", labels.get(y, y) + seeds)
+    drawn = labels.get(y, y) + _seeds(table, "step", by)
+    style.headline(ax, title or f"{labels.get(y, y)} while training", drawn)
     style.label_lines(ax, ends)
     return ax
 
@@ -91,9 +87,9 @@ def histogram_plot(values, *, curve=None, bins=31, limits=None, title=None, labe
     limits : (lowest, highest) value shown; by default the range of all.
     """
     if not isinstance(values, dict) or not 1 <= len(values) <= len(style.COLOURS):
-        most, came = len(style.COLOURS), type(values).__name__
-        raise ValueError(f"values must be a dict of 1 to {most} sets of numbers; got {came}.")
-    flat = {name: _numbers(given) for name, given in values.items()}
+        came = f"{len(values)} sets" if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"values must be a dict of 1 to {len(style.COLOURS)} sets of numbers; got {came}.")
+    flat = {name: _numbers(name, given) for name, given in values.items()}
     low, high = limits or (min(v.min() for v in flat.values()), max(v.max() for v in flat.values()))
     limits = (low, high) if low < high else (low - 0.5, high + 0.5)  # all equal
     edges = np.linspace(*limits, bins + 1)
@@ -118,11 +114,48 @@ def histogram_plot(values, *, curve=None, bins=31, limits=None, title=None, labe
     return panels
 
 
-def _numbers(values):
+def _draw_lines(ax, table, x, y, by, every, dashed=None):
+    """Draw a line for each value of `by`; `every` says for its number of points which of them have markers."""
+    ends = []
+    for (key, rows), colour, marker in zip(style.groups(table, by), style.COLOURS, style.MARKERS, strict=False):
+        line = rows.groupby(x)[y].agg(["median", "min", "max"])
+        look = {"colour": colour, "marker": marker, "every": every(len(line)), "dashed": (dashed or {}).get(key)}
+        ends.append(style.band_line(ax, line, style.key_text(key) if by else y, **look))
+    return ends
+
+
+def _check_table(name, table, x, y, by):
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"the {name} must be a pandas DataFrame; got {type(table).__name__}.")
+    if not len(table):
+        raise ValueError(f"the {name} has no rows to draw: run the measurement first.")
+    missing = [column for column in (x, y, by) if column is not None and column not in table]
+    if missing:
+        came = ", ".join(map(str, table.columns))
+        raise ValueError(f"the {name} has no column {missing[0]!r} to draw: choose one of {came}.")
+
+
+def _pair(guess):
+    """The guess (x, y) as two floats, or None where there is none."""
+    if guess is None or guess is ...:
+        return None
+    if not isinstance(guess, (tuple, list)) or len(guess) != 2:
+        raise TypeError(f"guess must be a pair (x, y), or ... for no guess; got {type(guess).__name__}.")
+    pair = [style.guessed(value) for value in guess]
+    return None if None in pair else pair
+
+
+def _seeds(table, x, by):
+    repeats = table.groupby([x, by] if by else x, dropna=False).size().max()
+    return f"; median and range of {repeats} seeds" if repeats > 1 else ""
+
+
+def _numbers(name, values):
     if hasattr(values, "detach"):  # a torch tensor, whatever its type and place
         values = values.detach().cpu().double()
-    return np.asarray(values, dtype=float).ravel()
-
-
-def _dashed(theory):
-    return "" if theory is None else "; dashed: theory"
+    numbers = np.asarray(values, dtype=float).ravel()
+    if not len(numbers):
+        raise ValueError(f"{name!r} holds no numbers to draw.")
+    if broken := np.count_nonzero(~np.isfinite(numbers)):
+        raise ValueError(f"{name!r} holds {broken} of {len(numbers)} values that are NaN or infinite: leave them out.")
+    return numbers

@@ -1,13 +1,14 @@
 """The look of every figure of the course: fonts, colours, axes, a headline, labels on the line."""
 
 from importlib.resources import files
+from numbers import Real
 
 import numpy as np
 from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-# Checked for a contrast of at least 3:1 on white and for three kinds of colour blindness; see widgets in CONTRIBUTING.
+# Their contrast with white, at least 3:1, is computed in tests/test_figures.py.
 COLOURS = ("#0A4F8F", "#A8320A", "#12A07A", "#C48A00", "#C060B0")
 MARKERS = ("o", "s", "^", "D", "v")
 TEXT, GREY, GRID, BACKGROUND = "#1F2937", "#6B7280", "#E5E7EB", "#FFFFFF"
@@ -86,6 +87,20 @@ def level_line(ax, value, words):
     write(ax.annotate, words, (1, value), color=GREY, fontsize=9.5, **place)
 
 
+def band_line(ax, line, name, *, colour, marker, every=1, dashed=None, end=-1, clip=True):
+    """Draw the median of `line` with a marker at each of `every` points, its range as a band, and theory over it.
+
+    line: frame with the columns ``median``, ``min`` and ``max`` over its index; dashed: (x, y) of the theory.
+    Returns the entry of `label_lines` that writes `name` beside the point number `end`.
+    """
+    ax.fill_between(line.index, line["min"], line["max"], color=colour, alpha=0.18, linewidth=0)
+    dots = {"marker": marker, "markevery": every, "markeredgecolor": "white"}
+    ax.plot(line.index, line["median"], color=colour, clip_on=clip, **dots)
+    if dashed is not None:
+        theory_line(ax, *dashed)
+    return line["median"].iloc[end], name, colour, marker
+
+
 def theory_line(ax, x, y):
     """Draw what theory predicts: thin dashes over the measured line, so that both can be seen."""
     ax.plot(x, y, color=TEXT, linestyle=(0, (4, 4)), linewidth=1, zorder=4)
@@ -144,6 +159,21 @@ def groups(table, by):
     if len(parts) > len(COLOURS):
         raise ValueError(f"at most {len(COLOURS)} lines can be told apart; {by!r} has {len(parts)} values.")
     return parts
+
+
+def key_text(key):
+    """A value of `by` as it stands at its line: ``key_text(0.1)`` is ``"0.1"`` and ``key_text(1.0)`` is ``"1"``."""
+    return f"{key:g}" if isinstance(key, (float, np.floating)) else str(key)
+
+
+def guessed(guess):
+    """The reader's guess as a float, or None where there is none: for ``...`` and None."""
+    if guess is None or guess is ...:
+        return None
+    number = guess.item() if getattr(guess, "ndim", None) == 0 else guess  # a tensor or an array of one number
+    if not isinstance(number, Real):
+        raise TypeError(f"guess must be a number, or ... for no guess; got {type(guess).__name__}.")
+    return float(number)
 
 
 def spread(wanted, gap):
