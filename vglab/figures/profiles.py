@@ -65,7 +65,7 @@ def depth_plot(table, y="grad_rms", *, by=None, theory=None, guess=None, title=N
     if backward:
         ax.yaxis.tick_right()
     style.write(ax.set_xlabel, "layer (1 = closest to the input)", loc="right")
-    drawn = name[0].upper() + name[1:] + _repeats(groups, by) + ("; dashed: theory" if dashed else "")
+    drawn = name[0].upper() + name[1:] + _repeats(groups.values()) + ("; dashed: theory" if dashed else "")
     style.headline(ax, title or _finding(lines, y), drawn)
     style.label_lines(ax, labels, side="left" if backward else "right")
     return ax
@@ -167,11 +167,11 @@ def _finding(lines, y):
     return f"Towards the input the gradient {verb} {abs(decades):.2f} decades per layer"
 
 
-def _repeats(groups, by):
+def _repeats(groups):
     """What the band is the range of, counted within one line."""
-    counts = {}
-    for rows in groups.values():
-        for column in {*_RUN} & {*rows.columns} - {by}:
-            counts[column] = max(counts.get(column, 0), rows[column].nunique(dropna=False))
-    said = [f"{counts[column]} {words}" for column, words in _RUN.items() if counts.get(column, 0) > 1]
-    return f"; median and range of {' and '.join(said)}" if said else ""
+    counts = {
+        words: max(rows[column].nunique(dropna=False) if column in rows else 1 for rows in groups)
+        for column, words in _RUN.items()
+    }
+    said = " and ".join(f"{count} {words}" for words, count in counts.items() if count > 1)
+    return f"; median and range of {said}" if said else ""
