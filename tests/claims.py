@@ -250,7 +250,7 @@ def plateaus_of_two_layers(seed):
 
 @experiment(l3_he_typical=within(0.06))
 def what_lesson_3_says_in_words(seed):
-    x, y = digits()
+    x = digits()[0]
     theory_says = np.sqrt(0.5 * 2 * x.square().mean().item())  # He's networks keep the mean square
     ends = [
         vg.mlp(20, act="relu", sigma_w=2**0.5, seed=100 * seed + k)[:-1](x).square().mean() ** 0.5 for k in range(100)
