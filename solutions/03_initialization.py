@@ -126,10 +126,12 @@ ReLU networks what makes the signal die on the way up makes the gradient die on 
 
 **What you see.** With `sigma_w = 2` theory says $\sqrt2^{\,19}$, a factor of 724{#l3-theory-growth}, and single
 networks of this width scatter widely around it. With $1/\sqrt3$ the gradient loses 0.39{#l3-small-relu-decades}
-decades per layer. Only $\sqrt2$ keeps both, which is the argument of [He et al.
-(2015)](https://arxiv.org/abs/1502.01852), section 2.2. It keeps the *mean* square: a single network of this width
-typically ends at 0.74{#l3-he-typical} of the rms expected, and may well end at a third of it or half above it. The
-four bands look alike because each seed's weights are the same four times, only rescaled.
+decades per layer.
+
+Only $\sqrt2$ keeps both, which is the argument of [He et al. (2015)](https://arxiv.org/abs/1502.01852), section 2.2.
+It keeps the *mean* square: a single network of this width typically ends at 0.74{#l3-he-typical} of the rms expected,
+and may well end at a third of it or half above it. The four bands look alike because each seed's weights are the same
+four times, only rescaled.
 
 > **Careful.** Equal fates in both directions are a gift of ReLU, for which $\mathbb{E}[\varphi^2] = q\,\mathbb{E}[\varphi'^2]$: a
 > sigmoid's signal stays level while its gradient vanishes, a saturated tanh's while its gradient explodes. And they are a
