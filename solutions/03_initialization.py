@@ -135,9 +135,9 @@ four times, only rescaled.
 
 > **Careful.** Equal fates in both directions are a gift of ReLU, for which $\mathbb{E}[\varphi^2] = q\,\mathbb{E}[\varphi'^2]$: a
 > sigmoid's signal stays level while its gradient vanishes, a saturated tanh's while its gradient explodes. And they are a
-> gift of square layers. With `fan_in` inputs and `fan_out` outputs the
-> forward signal asks for $\mathrm{Var}[W] \propto 1/$`fan_in` and the gradient for $1/$`fan_out`; Glorot and Bengio's
-> equation 12 takes $2/($`fan_in` $+$ `fan_out`$)$, a compromise.
+> gift of square layers. With $n_{\text{in}}$ inputs and $n_{\text{out}}$ outputs the forward signal
+> asks for $\mathrm{Var}[W] \propto 1/n_{\text{in}}$ and the gradient for $1/n_{\text{out}}$; Glorot and Bengio's equation 12
+> takes $2/(n_{\text{in}} + n_{\text{out}})$, a compromise.
 
 **What it does not show.** What biases do; these networks have none. Torch's default draws them, and the next cell
 asks what they bring: the size of the signal in five layers of the default network, and the cosine of lesson 2.
