@@ -620,6 +620,6 @@ def test_a_new_figure_only_where_none_is_given(seeds):
         assert len(set(plt.get_fignums()) - before) == 1
     finally:
         plt.close(made.figure)
-    depth_plot(seeds, ax=style.axes(figure=style.bare_figure((4, 3))))
+    depth_plot(seeds, ax=style.bare_figure((4, 3)).subplots())
     assert set(plt.get_fignums()) == before
     assert dict(matplotlib.rcParams) == settings

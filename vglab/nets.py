@@ -44,7 +44,7 @@ def mlp(depth, width=64, *, act="tanh", sigma_w=None, sigma_b=0.0, norm=None, sk
     norms = {None: nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "rms": nn.RMSNorm}
     if norm not in norms:
         raise ValueError(f"norm must be None, 'batch', 'layer' or 'rms'; got {norm!r}.")
-    if not isinstance(skip, (bool, Real)):
+    if not isinstance(skip, Real):
         raise ValueError(f"skip must be True, False or a number that scales the branch; got {skip!r}.")
     if sigma_w is None and sigma_b:
         raise ValueError(f"sigma_b needs sigma_w; got sigma_b={sigma_b} alone: torch's default draws both its own way.")

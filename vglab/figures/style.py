@@ -46,26 +46,28 @@ RC = {
 }
 
 
-def axes(ax=None, *, size=(7.4, 3.9), columns=1, figure=None):
-    """Return axes in the course's style: `ax` as it is, else new ones on `figure` or on a new pyplot figure.
+def axes(ax=None, *, size=(7.4, 3.9), columns=1):
+    """Return axes in the course's style: `ax` as it is, else new ones on a new pyplot figure.
 
     With `columns` above 1 returns an array of axes side by side that share both scales.
     """
     if ax is not None:
         return ax
-    if figure is None:
-        import matplotlib.pyplot as plt
+    import matplotlib.pyplot as plt
 
-        # Not inside rc_context: with the first figure the notebook's backend switches itself on in rcParams.
-        figure = plt.figure(figsize=size, dpi=RC["figure.dpi"], facecolor=BACKGROUND)
+    # Not inside rc_context: with the first figure the notebook's backend switches itself on in rcParams.
+    figure = plt.figure(figsize=size, dpi=RC["figure.dpi"], facecolor=BACKGROUND)
     with rc_context(RC):
         made = figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
-        for one in made:
-            one.xaxis.label.set_fontfamily(RC["font.family"])
-            for axis in ("x", "y"):
-                one.tick_params(axis=axis, which="both", labelsize=9.5, labelcolor=GREY, length=0)
-                one.tick_params(axis=axis, which="both", labelfontfamily=RC["font.family"])
+    for one in made:
+        dress_ticks(one)
     return made if columns > 1 else made[0]
+
+
+def dress_ticks(ax):
+    """Fix the look of tick labels on `ax`: matplotlib makes ticks late, when the course's settings are gone again."""
+    look = {"labelsize": 9.5, "labelcolor": GREY, "length": 0, "labelfontfamily": RC["font.family"]}
+    ax.tick_params(axis="both", which="both", **look)
 
 
 def bare_figure(size):

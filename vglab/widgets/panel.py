@@ -86,7 +86,7 @@ class Panel(ipywidgets.VBox):
             raise
         finally:
             self._held = False
-            self._refresh()
+        self._refresh()
 
     def _refresh(self):
         params, begun = self.params, perf_counter()

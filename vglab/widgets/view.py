@@ -13,9 +13,7 @@ def axes(figure, box, **kwargs):
     """Axes in the course's style at `box` = (left, bottom, width, height) in shares of `figure`."""
     with rc_context(style.RC):
         ax = figure.add_axes(box, **kwargs)
-    for axis in ("x", "y"):
-        ax.tick_params(axis=axis, which="both", labelsize=9.5, labelcolor=style.GREY, length=0)
-        ax.tick_params(axis=axis, which="both", labelfontfamily=style.RC["font.family"])
+    style.dress_ticks(ax)
     return ax
 
 
