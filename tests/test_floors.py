@@ -13,7 +13,7 @@ FLOORS = [
     {"activations"},  # below floor 0
     {"nets", "tasks", "probe", "theory", "figures", "progress"},  # floor 0: never each other
     {"check"},
-    {"widgets"},
+    {"widgets", "diagnosis"},
     {"course"},
 ]
 ALONE = {"figures", "progress"}  # import nothing at all: figures know no network, networks know no figure

@@ -10,13 +10,14 @@ from .probe import gradient_profile, probe
 
 __version__ = "0.1.0"
 
-_FIGURES = ("depth_plot", "histogram_plot", "scan_plot", "training_plot")
+_FIGURES = ("depth_plot", "diagnosis_plot", "histogram_plot", "remedies_plot", "scan_plot", "training_plot")
 _LAZY = {"check", "figures", "progress", "tasks", "theory", "widgets"}
 
 __all__ = [
     "__version__",
     *_FIGURES,
     "check",
+    "diagnose",
     "gradient_profile",
     "init_",
     "mlp",
@@ -33,10 +34,12 @@ def __getattr__(name):
     # `import vglab` costs little more than torch and pandas, which a working engineer has loaded anyway.
     if name in _LAZY:
         return import_module(f".{name}", __name__)
+    if name == "diagnose":
+        return import_module(".diagnosis", __name__).diagnose
     if name in _FIGURES:
         return getattr(import_module(".figures", __name__), name)
     raise AttributeError(f"module 'vglab' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_FIGURES})
+    return sorted({*globals(), *_LAZY, *_FIGURES, "diagnose"})

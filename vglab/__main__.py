@@ -1,4 +1,4 @@
-"""The command line: `vglab lab` opens the course, `vglab build` makes the notebooks from their source."""
+"""The command line: `vglab lab` opens the course, `diagnose` judges a model, `build` makes the notebooks."""
 
 import argparse
 import importlib.util
@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from .diagnosis import command
 
 START = "lessons/00_start.ipynb"
 
@@ -18,11 +20,14 @@ def main(argv=None):
     build = commands.add_parser("build", help="write the notebooks of lessons/ and solutions/ from solutions/*.py")
     build.add_argument("names", nargs="*", metavar="NAME", help="a lesson, as 01_depth or 01; all when left out")
     build.add_argument("--check", action="store_true", help="write nothing; say which notebook is out of date")
+    diagnose = command.add_to(commands)
     args, rest = parser.parse_known_args(argv)
     if args.command == "lab":
         return lab(rest)
     if rest:
-        parser.error(f"unknown option {rest[0]}")
+        (diagnose if args.command == "diagnose" else parser).error(f"unknown option {rest[0]}")
+    if args.command == "diagnose":
+        return command.run(args)
     return build_or_check(args.names, check=args.check)
 
 

@@ -1,0 +1,280 @@
+"""From readings to a verdict: the state of a network, what causes it, and where.
+
+**States.** R is the decades by which the length of dL/dh changes from the last layer to the first (`measure.decades`),
+over residual additions where there are several, over time where a layer is called again and again. Weight gradients
+are not looked at: under Glorot and Bengio's (2010) standard initialization they are flat while dL/dh falls. The sizes
+of the loss and of the gradient play no part either, only ratios.
+
+- With SGD the bound is 2 decades: of 32 networks at their start, |R| < 2 left out none that it could train. An
+  optimizer that divides each weight's step by the size of its gradient (Adam, RMSprop, Adagrad ...) stands one decade
+  more. ``make bench`` repeats the measurement on the families of tests/families.
+- A layer is **dead** where the mean square slope is under 0.05 squared or nine units in ten are off for every example,
+  and the gradient behind it is a tenth or less of what it was. Half of the values being zero is no sign of it: in a
+  healthy ReLU network of 50 layers four units in ten are off for a whole batch.
+
+**Causes** are told apart by what the gradient meets on its way: its factor per layer is the activation's rms slope times
+what weights (and norms) do. Where the structure leaves a doubt, a copy is changed in the one point that is suspected
+(precision, eps, learning rate) and measured again.
+"""
+
+from dataclasses import dataclass
+from math import exp, isfinite, log10
+
+import numpy as np
+from torch import nn
+
+from .measure import LAYERS, LONG
+
+DECADES, DECADES_ADAPTIVE = 2.0, 3.0
+ADAPTIVE = ("Adam", "RMSprop", "Rprop", "Adagrad", "Adadelta", "Adafactor", "Lion", "Muon", "Shampoo", "Sophia")
+FLAT, DEAD = 0.05, 0.9  # rms slope and share of dead units that make a layer dead
+CUT = 0.1  # of the gradient gets past a dead layer at most
+GROWTH = 1.5  # decades by which signals may grow in the first steps
+BURST = 1000.0  # the loss over its start, on the way to a network of dead units: then it is the explosion that counts
+MILD = 0.88  # factor per layer above which nothing but the number of layers is to blame
+WEAK = 0.5  # rms slope under which an activation, not saturated, cannot carry a gradient with weights of unit scale
+PUSHED = 0.3  # share of saturated values that makes a bounded activation saturated
+BOUNDED = ("Sigmoid", "Tanh", "Softsign", "Hardtanh", "Hardsigmoid", "LogSigmoid", "ReLU6", "sigmoid", "tanh")
+BOUNDED += ("hardtanh", "hardsigmoid", "log_sigmoid", "Elementwise")
+RECTIFIERS = ("ReLU", "LeakyReLU", "PReLU", "ReLU6", "relu", "leaky_relu", "Threshold", "Hardshrink", "Softshrink")
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+FLUSHED = 0.5  # share of a gradient's entries that a number format may turn to zero
+SCALE = 2.0**10  # of the loss, to see what was flushed
+
+
+def bound(optimizer):
+    """The decades that the gradient may change by with this optimizer."""
+    name = type(optimizer).__name__
+    return DECADES_ADAPTIVE if any(word in name for word in ADAPTIVE) else DECADES
+
+
+@dataclass
+class Finding:
+    """A verdict before any remedy was tried."""
+
+    state: str
+    cause: str
+    where: list
+    evidence: list  # (reading, value, threshold, layer, meaning)
+    margin: float  # decades to the bound that decided
+    look: object
+    axis: object
+
+    @property
+    def confidence(self):
+        """One half on the bound, 0.82 a decade away from it, 0.99 at four."""
+        return 1 - 0.5 * exp(-max(0.0, self.margin))
+
+
+def judge(looks, limit, again, model):
+    """The `Finding` of a network from its `measure.looks`.
+
+    limit : decades that the gradient may change by. again : measures a copy once more without what is suspected, see
+    `vglab.diagnosis.Again`.
+    """
+    start = _first_with_gradient(looks)
+    state, flat = _state(start, limit), _dead(start)
+    if flat is not None and state != "exploding":
+        return _dead_finding(start, flat, "dead ReLUs" if flat.kind in RECTIFIERS else "saturating activation")
+    if state:
+        cause = _exploding(start, model) if state == "exploding" else _vanishing(start, limit, again, model)
+        return _along(start, state, cause, limit)
+    broken = _broken_later(looks, start, again) if again.optimizer is not None else None  # no rate, no blame
+    return broken or _starved(start, again) or _healthy(start, limit)
+
+
+def _first_with_gradient(looks):
+    """The first look with a gradient in it: a head or a branch that starts at zero lets none through at step 0."""
+    for look in looks:
+        norms = look.table.norm[look.table.norm.notna()]
+        if (norms > 0).sum() > len(norms) / 2:
+            return look
+    return looks[0]
+
+
+def _state(look, limit):
+    if not isfinite(look.loss):
+        return "exploding"
+    worst = look.worst
+    if worst is None or abs(worst.decades) < limit:
+        return ""
+    return "exploding" if worst.decades > 0 else "vanishing"
+
+
+def _healthy(look, limit):
+    worst = look.worst
+    if worst is None:
+        return Finding("healthy", "", [], [], 0.0, look, None)
+    evidence = [_change(worst, limit), *_on_the_way(worst)]
+    return Finding("healthy", "", [], evidence, limit - abs(worst.decades), look, worst)
+
+
+def _along(look, state, cause, limit):
+    axis = look.worst
+    if axis is None:
+        return Finding(state, cause, [], [_loss(look)], 1.0, look, None)
+    evidence = [_change(axis, limit), *_on_the_way(axis)] + ([] if isfinite(look.loss) else [_loss(look)])
+    return Finding(state, cause, _worst(look, axis, cause), evidence, abs(axis.decades) - limit, look, axis)
+
+
+# ---------------------------------------------------------------- dead
+
+
+def _dead(look):
+    """The activation that lets next to nothing through to all that lies before it, or None."""
+    if any(axis.skips for axis in look.axes):  # around a dead branch the gradient goes on
+        return None
+    table = look.table[look.table.norm.notna()]
+    once = look.acts[~look.acts.layer.isin(look.acts.layer[look.acts.call >= LONG])]
+    suspects = once[((once.slope < FLAT) | (once.dead >= DEAD)) & (once.norm > 0)]
+    for row in suspects.sort_values("order", ascending=False).itertuples():
+        before = table[table.order < row.order].norm
+        if len(before) and before.max() < CUT * row.norm:
+            flat = suspects[~suspects.kind.isin(RECTIFIERS)]  # many saturated layers share the loss of the gradient
+            return None if row.kind not in RECTIFIERS and len(flat) > max(1, len(once) / 3) else row
+    return None
+
+
+def _dead_finding(look, row, cause):
+    before = look.table[look.table.order < row.order].norm.max() / row.norm
+    evidence = [
+        ("gradient passed on", before, CUT, row.layer, "Length of the gradient before this layer over that behind it."),
+        ("rms slope", row.slope, FLAT, row.layer, "What the activation lets through of a gradient, on this batch."),
+        ("dead units", row.dead, DEAD, row.layer, "Share of units whose slope is next to zero for every example."),
+    ]
+    margin = log10(CUT / before) if before > 0 else 4.0
+    return Finding("dead", cause, [row.layer], evidence, margin, look, look.worst)
+
+
+# ---------------------------------------------------------------- causes
+
+
+def _exploding(look, model):
+    axis = look.worst
+    if axis is None:
+        return "weights too large"
+    if axis.kind == "time":
+        return "recurrence"
+    norms = sum(isinstance(module, NORMS) for module in model.modules())
+    normalized = norms >= len(axis.rows) / 2
+    if axis.skips:
+        return "weights too large" if normalized else "residual without normalization"
+    return "normalization without skips" if normalized else "weights too large"
+
+
+def _vanishing(look, limit, again, model):
+    axis = look.worst
+    if axis.kind == "time":
+        return "recurrence"
+    for suspicion, cause in (("scale", "precision"), ("eps", "normalization eps")):
+        other = again.look(suspicion)
+        if other is not None and other.worst is not None and abs(other.worst.decades) < limit:
+            return cause
+    acts = axis.rows[axis.rows.slope.notna()]
+    acts = acts if len(acts) else look.acts
+    if len(acts[acts.kind.isin(BOUNDED)]) > len(acts) / 2 and acts.saturated.median() >= PUSHED:
+        return "saturating activation"
+    if 10**axis.per_layer >= MILD:
+        return "depth"
+    return "activation without unit gain" if acts.slope.median() < WEAK else "weights too small"
+
+
+def _broken_later(looks, start, again):
+    """What only the optimizer's first steps show, and a hundredth of its rate does not."""
+    broken = _broken(looks, start)
+    if broken is None:
+        return None
+    state, look, growth, row = broken
+    tamed = _broken(again.looks("rate"), start) is None
+    evidence = [
+        ("growth of signals", growth, GROWTH, look.table.layer[look.table.h_rms.idxmax()], "Decades by which the "
+         f"largest rms output grew in {look.step} steps; at a hundredth of the learning rate "
+         + ("nothing of the kind happens." if tamed else "it does, too.")),
+        _loss(look),
+    ]  # fmt: skip
+    if row is not None:
+        evidence.insert(0, ("dead units", row.dead, DEAD, row.layer, f"After {look.step} steps of the optimizer."))
+    where = [row.layer] if row is not None else _grown(look, start)
+    return Finding(state, "learning rate", where, evidence, 2.0 if tamed else 0.2, look, look.worst or start.worst)
+
+
+def _broken(looks, start):
+    """(state, look, decades of growth, dead row) of the last look if the first steps broke the network, else None."""
+    last = looks[-1]
+    largest = start.table.h_rms.max()
+    sizes = last.table.h_rms.dropna()  # a NaN that is none for lack of a reading shows in the loss
+    growth = log10(sizes.max() / largest) if sizes.max() > 0 and isfinite(sizes.max()) else 300.0
+    row = _dead(last) if last.step > start.step and isfinite(last.loss) else None
+    if row is not None and last.peak <= BURST * abs(looks[0].loss):
+        return "dead", last, growth, row
+    if row is not None or not isfinite(last.loss) or not np.isfinite(sizes).all() or growth >= GROWTH:
+        return "exploding", last, growth, None
+    return None
+
+
+def _grown(look, start):
+    both = look.table.merge(start.table, on=["layer", "call"], suffixes=("", "_start"))
+    ratio = (both.h_rms / both.h_rms_start).replace(np.inf, 1e300).fillna(1e300)
+    return list(dict.fromkeys(both.layer[ratio.sort_values(ascending=False, kind="stable").index]))[:3]
+
+
+def _starved(look, again):
+    """Gradients that the number format flushed to zero: they come back when the loss is scaled up."""
+    lost = again.flushed()
+    if lost.empty or lost.max() < FLUSHED:
+        return None
+    name = lost.idxmax()
+    where = list(lost[lost >= FLUSHED].sort_values(ascending=False).index)
+    meaning = f"Share of the gradient's entries that are zero, and are not once the loss is scaled by {SCALE:g}."
+    evidence = [("gradient flushed to zero", lost.max(), FLUSHED, name, meaning)]
+    return Finding("vanishing", "precision", where, evidence, 2 * (lost.max() - FLUSHED) + 1, look, look.worst)
+
+
+# ---------------------------------------------------------------- evidence
+
+
+def _change(axis, limit):
+    first, last = axis.rows.layer.iloc[0], axis.rows.layer.iloc[-1]
+    way = f"over {len(axis.rows)} time steps of {first}" if axis.kind == "time" else f"from {last} to {first}"
+    verb = "gains" if axis.decades > 0 else "loses"
+    bound = limit if axis.decades > 0 else -limit
+    meaning = f"Towards the input the gradient {verb} {abs(axis.decades):.1f} decades {way}."
+    return ("decades of gradient", axis.decades, bound, first, meaning)
+
+
+def _on_the_way(axis):
+    """What a layer does to the gradient, and its activation's part in it."""
+    factor, layer = 10**axis.per_layer, axis.rows.layer.iloc[len(axis.rows) // 2]
+    step = "time step" if axis.kind == "time" else "layer"
+    rows = [("factor per layer", factor, 1.0, layer, f"What one {step} leaves of the gradient, in the median.")]
+    acts = axis.rows[axis.rows.slope.notna()]
+    if len(acts):
+        slope = acts.slope.median()
+        flattest = acts.layer[acts.slope.idxmin()]
+        rows += [
+            ("rms slope", slope, WEAK, flattest, "The activation's part in that factor, in the median."),
+            ("weights' factor", factor / slope, 1.0, layer, "The rest of it: weights, and norms where there are any."),
+            ("saturated values", acts.saturated.median(), PUSHED, flattest, "Slope under a tenth of the greatest."),
+        ]
+    return rows
+
+
+def _loss(look):
+    return ("loss", look.loss, np.nan, "", f"After {look.step} steps of the optimizer; it decides nothing.")
+
+
+def _worst(look, axis, cause):
+    """The layers that change the gradient most, as many as make half of the change, eight at most."""
+    if axis.kind == "time":
+        return [axis.rows.layer.iloc[0]]
+    norms = np.log10(np.maximum(axis.rows.norm.to_numpy(float), 1e-300))
+    change = (norms[:-1] - norms[1:]) * np.sign(axis.decades)  # between a layer's output and that of the one before
+    order = np.argsort(-change, kind="stable")
+    enough = int(np.searchsorted(np.cumsum(change[order]), abs(axis.decades) / 2)) + 1
+    guilty = [axis.rows.iloc[i + 1] for i in order[: min(enough, 8)]]
+    return list(dict.fromkeys(_weights_before(look, row) if cause.startswith("weights") else row.layer for row in guilty))
+
+
+def _weights_before(look, row):
+    layers = look.table[(look.table.order <= row.order) & look.table.kind.isin(LAYERS)]
+    return layers.layer.iloc[-1] if len(layers) else row.layer

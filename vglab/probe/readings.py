@@ -1,0 +1,115 @@
+"""Numbers read from tensors: cheap, right to seven digits, and never lost to underflow.
+
+On the CPU a reading is a Python number at once; elsewhere it stays a tensor of one number until somebody asks, so
+that looking does not make the device wait.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+
+CHUNK = 1 << 16  # a float32 dot product over more elements loses the seventh digit
+# Below this mean square some squares were too small for float32, which shows in the seventh digit.
+SAFE_SQUARE, SAFE_TOTAL = 1.2e-31, 1e38
+
+
+def readable(t):
+    """Whether `t` is a plain tensor of real or complex numbers that are there to be read."""
+    return (
+        (type(t) is torch.Tensor or type(t) is torch.nn.Parameter)
+        and (t.is_floating_point() or t.is_complex())
+        and (t.layout == torch.strided and not t.is_nested and t.numel() > 0 and t.device.type != "meta")
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def tensors_in(output, where=""):
+    """The readable tensors in what a module returned, each with its place in tuples, dicts and dataclasses."""
+    if readable(output):
+        yield where, output
+    elif isinstance(output, Mapping):
+        for key, item in output.items():
+            yield from tensors_in(item, f"{where}[{key}]")
+    elif isinstance(output, (tuple, list)):
+        for key, item in enumerate(output):
+            yield from tensors_in(item, f"{where}[{key}]")
+    elif dataclasses.is_dataclass(output):
+        for field in dataclasses.fields(output):
+            yield from tensors_in(getattr(output, field.name, None), f"{where}[{field.name}]")
+
+
+def moments(t):
+    """Mean and root mean square of all entries; the mean is right to seven digits of the rms.
+
+    Of complex numbers the mean of all real and imaginary parts, and the rms of |z|.
+    """
+    flat, n = _plain(t), t.numel()
+    if flat is not None:
+        size = _rms(flat, n)
+        if size is not None:
+            return flat.sum().item() / n, size
+    double, factor = _double(t)
+    return number(double.mean() * factor), number(torch.linalg.vector_norm(double) * (factor / n**0.5))
+
+
+def rms(t):
+    """Root mean square over all entries, those that a sparse tensor leaves out included; of complex numbers |z|."""
+    flat, n = _plain(t), t.numel()
+    size = None if flat is None else _rms(flat, n)
+    if size is not None:
+        return size
+    if t.layout is not torch.strided:
+        t = t.coalesce().values() if t.layout is torch.sparse_coo else t.to_dense()
+    if not t.numel():
+        return 0.0 if n else float("nan")
+    double, factor = _double(t)
+    return number(torch.linalg.vector_norm(double) * (factor / n**0.5))
+
+
+def _plain(t):
+    """The entries of a float32 tensor that lies in one piece on the CPU, as a vector; None for any other."""
+    plain = t.dtype is torch.float32 and t.layout is torch.strided and t.is_cpu and t.is_contiguous()
+    return t.detach().view(-1) if plain else None
+
+
+def _rms(flat, n):
+    """By float32 dot products, or None where squares may have been lost."""
+    if n <= CHUNK:
+        total = torch.dot(flat, flat).item()
+    else:
+        total = sum(torch.dot(part, part).item() for part in flat.split(CHUNK))
+    return (total / n) ** 0.5 if SAFE_SQUARE * n < total < SAFE_TOTAL else None
+
+
+def _double(t):
+    """The numbers of `t` in float64, and a factor taken out where they were float64: squares below 1e-323 are 0."""
+    t = t.detach()
+    t = torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
+    if t.dtype is not torch.float64:
+        return (t.cpu() if t.device.type == "mps" else t).double(), 1.0  # mps has no float64
+    peak = t.abs().amax()
+    peak = torch.where((peak > 0) & peak.isfinite(), peak, 1.0)
+    return t / peak, peak
+
+
+def cosine(h):
+    """Mean cosine between two different examples of h: (batch, ...), those left out that are all zero.
+
+    Over all pairs of n unit vectors it is (|their sum|**2 - n) / (n (n - 1)).
+    """
+    double, _ = _double(h)
+    rows = double.flatten(1) if h.ndim > 1 else double.reshape(1, -1)
+    norms = torch.linalg.vector_norm(rows, dim=1)
+    total, alive = norms.clamp_min(1e-300).reciprocal() @ rows, norms.count_nonzero()
+    return number((total @ total - alive) / (alive * (alive - 1)))  # 0 / 0 where there is no pair
+
+
+def number(t):
+    """A tensor of one number as a Python number where that costs no waiting."""
+    return t.item() if t.device.type == "cpu" else t
+
+
+def inference(t):
+    """Whether autograd can do nothing with `t`, because it was or would be made in inference mode."""
+    return t.is_inference() or torch.is_inference_mode_enabled()
