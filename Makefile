@@ -1,7 +1,7 @@
 # make lab     opens the course           make lint    reads the code
 # make test    runs every test            make build   writes the notebooks from solutions/*.py
 # make browser runs the browser's only    make check   says which notebook is out of date
-# make bench   measures speed
+# make bench   measures speed, memory and how often the diagnosis is right; installs the tools it compares with
 #
 # PYTHON is the Python to use (3.11 or later), a name or a path; TORCH the torch build, as in: make lab TORCH='>=2.6'
 
@@ -12,7 +12,7 @@ VENV := .venv/$(if $(filter Windows_NT,$(OS)),Scripts/python.exe,bin/python)
 export OMP_WAIT_POLICY := passive
 export OMP_NUM_THREADS := 1
 
-.PHONY: lab test browser bench lint build check env env-test
+.PHONY: lab test browser bench lint build check env env-test env-bench
 
 lab: env
 	$(VENV) -m vglab lab
@@ -26,8 +26,9 @@ test: env-test
 browser: env-test
 	$(VENV) -m pytest -m browser tests
 
-bench: env-test
+bench: env-bench
 	$(VENV) tests/benchmarks/run.py
+	$(VENV) tests/benchmarks/confusion.py
 
 lint: env-test
 	$(VENV) -m ruff check .
@@ -43,3 +44,7 @@ env:
 
 env-test:
 	@"$(PYTHON)" vglab/course/bootstrap.py --extras test
+
+env-bench:
+	@"$(PYTHON)" vglab/course/bootstrap.py --extras bench
+	@$(VENV) -m pip install --quiet --no-deps "fastai>=2.8"

@@ -25,8 +25,10 @@ r"""
 | [1. Depth](01_depth.ipynb) | How far does a gradient travel? | 105 |
 | [2. Activation functions](02_activation.ipynb) | What does an activation do to a gradient? | 105 |
 | [3. Initialization](03_initialization.ipynb) | Where should the weights start? | 95 |
+| [90. Your own model](90_your_own_model.ipynb) | Is it my gradients? | 57 |
 
-The minutes include the exercises. Take them in this order; each uses what the one before has found. You need Python
+The minutes include the exercises. Take them in this order; each uses what the one before has found. The last is a page
+for the day when a network of your own does not learn; lesson 1 is enough for it. You need Python
 and a first acquaintance with torch: what a layer, a loss and `backward()` are.
 """
 

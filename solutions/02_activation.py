@@ -518,7 +518,7 @@ r"""
 ## In your own model
 
 ```python
-with vg.probe(model) as seen:
+with vg.probe(model, sample=None) as seen:  # reads every value; without it there is no cosine
     loss_fn(model(x), y).backward()
 seen.table[["layer", "kind", "slope", "saturated", "cosine", "gain"]].dropna(subset="slope")
 ```

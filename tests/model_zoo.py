@@ -389,3 +389,246 @@ def checkpointed():
 @resident
 def checkpointed_reentrant():
     return on(_Checkpointed(use_reentrant=True))
+
+
+class _Model(nn.Module):
+    """A model with `parts` by name and `run(parts, *inputs)` as its forward."""
+
+    def __init__(self, run, **parts):
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.run = run
+
+    def forward(self, *inputs):
+        return self.run(self, *inputs)
+
+
+def _linear(d_out=WIDTH, d_in=WIDTH):
+    return nn.Linear(d_in, d_out)
+
+
+@resident
+def embedding_bag():
+    bag = nn.EmbeddingBag(20, WIDTH, mode="sum")
+    return on(nn.Sequential(bag, nn.Tanh(), _linear(3)), torch.randint(20, (BATCH, 4)))
+
+
+@resident
+def language_model_with_tied_embedding():
+    def forward(m, words):
+        h = m.embed(words) + m.place[: words.shape[1]]
+        h = h + m.attend(m.norm(h), m.norm(h), m.norm(h), need_weights=False, is_causal=True, attn_mask=m.mask)[0]
+        return m.head(h + m.down(F.gelu(m.up(h))))
+
+    model = _Model(
+        forward, embed=nn.Embedding(20, WIDTH), head=nn.Linear(WIDTH, 20, bias=False), norm=nn.LayerNorm(WIDTH)
+    )
+    model.attend, model.up, model.down = (
+        nn.MultiheadAttention(WIDTH, 2, batch_first=True),
+        _linear(16),
+        _linear(WIDTH, 16),
+    )
+    model.place, model.head.weight = nn.Parameter(torch.randn(9, WIDTH)), model.embed.weight
+    model.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(5))
+    return on(model, torch.randint(20, (BATCH, 5)))
+
+
+@resident
+def group_and_instance_norm():
+    norms = nn.GroupNorm(2, 4), nn.SiLU(), nn.Conv2d(4, 4, 3, padding=1), nn.InstanceNorm2d(4, affine=True), nn.ReLU()
+    return on(nn.Sequential(nn.Conv2d(2, 4, 3), *norms), torch.randn(BATCH, 2, 6, 6))
+
+
+@resident
+def convolutions_of_signals():
+    model = nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.ConvTranspose1d(4, 2, 4, 2), nn.Tanh())
+    return on(model, torch.randn(BATCH, 2, 8))
+
+
+@resident
+def convolutions_of_volumes():
+    model = nn.Sequential(nn.Conv3d(1, 2, 2), nn.ELU(), nn.MaxPool3d(2), nn.Flatten(), nn.LazyLinear(2))
+    return on(model, torch.randn(2, 1, 5, 5, 5))
+
+
+@resident
+def transposed_and_depthwise():
+    model = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.Hardswish(), nn.ConvTranspose2d(4, 2, 2, 2), nn.Sigmoid())
+    return on(model, torch.randn(BATCH, 4, 6, 6).to(memory_format=torch.channels_last))
+
+
+@resident
+def list_of_parameters():
+    def forward(m, x):
+        for w in m.weights:
+            x = torch.tanh(x @ w)
+        return x
+
+    weights = nn.ParameterList([torch.randn(WIDTH, WIDTH) / WIDTH**0.5 for _ in range(3)])
+    return on(_Model(forward, weights=weights))
+
+
+@resident
+def another_way_at_each_call():
+    def forward(m, x):
+        m.turn = m.turn + 1
+        for name in ("a", "b")[: 1 + m.turn % 2]:
+            x = torch.relu(m.ways[name](x))
+        return m.head(x)
+
+    model = _Model(forward, ways=nn.ModuleDict({"a": _linear(), "b": _linear()}), head=_linear(2))
+    model.turn = 0
+    return on(model)
+
+
+@resident
+def gated_by_silu():
+    forward = lambda m, x: m.down(F.silu(m.gate(x)) * m.up(x))
+    return on(_Model(forward, gate=_linear(16), up=_linear(16), down=_linear(WIDTH, 16)))
+
+
+@resident
+def attention_by_einsum():
+    def forward(m, x):
+        q, k, v = m.q(x), m.k(x), m.v(x)
+        return torch.einsum("bqk,bkd->bqd", torch.softmax(torch.einsum("bqd,bkd->bqk", q, k) / 3, -1), v).relu()
+
+    return on(_Model(forward, q=_linear(), k=_linear(), v=_linear()), torch.randn(BATCH, 5, WIDTH))
+
+
+@resident
+def attention_by_torch():
+    def forward(m, x):
+        q, k, v = m.qkv(x).reshape(*x.shape[:2], 3, 2, WIDTH // 2).permute(2, 0, 3, 1, 4)
+        return m.out(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2))
+
+    return on(_Model(forward, qkv=_linear(3 * WIDTH), out=_linear()), torch.randn(BATCH, 5, WIDTH))
+
+
+@resident
+def choices_between_branches():
+    forward = lambda m, x: torch.maximum(torch.where(x > 0, torch.tanh(m.a(x)), F.elu(m.b(x))), m.a(x).sigmoid())
+    return on(_Model(forward, a=_linear(), b=_linear()))
+
+
+@resident
+def weight_norm_by_hand():
+    forward = lambda m, x: F.relu(F.linear(x, m.g * m.v / m.v.norm(dim=1, keepdim=True), m.b))
+    parts = {"g": torch.ones(WIDTH, 1), "v": torch.randn(WIDTH, WIDTH), "b": torch.zeros(WIDTH)}
+    return on(_Model(forward, **{name: nn.Parameter(t) for name, t in parts.items()}))
+
+
+@resident
+def in_place_on_views():
+    def forward(m, x):
+        h = m.first(x)
+        h[:, :4] = h[:, :4] * 2
+        h[:, 4:].mul_(3)
+        return m.last(torch.tanh(h))
+
+    return on(_Model(forward, first=_linear(), last=_linear(2)))
+
+
+@resident
+def detached_in_the_middle():
+    return on(_Model(lambda m, x: m.b(torch.tanh(m.a(x)).detach()), a=_linear(), b=_linear(3)))
+
+
+@resident
+def straight_through():
+    def forward(m, x):
+        h = torch.sigmoid(m.a(x))
+        return m.b(h + (h.round() - h).detach())
+
+    return on(_Model(forward, a=_linear(), b=_linear(3)))
+
+
+@resident
+def siamese():
+    model, x = nn.Sequential(*_block(), _linear(3)), torch.randn(2, BATCH, WIDTH)
+    return model, lambda m: (m(x[0]) - m(x[1])).square().sum()  # two calls of the whole model in one step
+
+
+@resident
+def calls_itself():
+    class Tree(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = _linear()
+
+        def forward(self, x, depth=3):
+            return torch.tanh(self.layer(x if depth == 0 else self(x, depth - 1)))
+
+    return on(Tree())
+
+
+class _Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        return 3 * ctx.saved_tensors[0] ** 2 * g
+
+
+@resident
+def function_of_ones_own():
+    return on(_Model(lambda m, x: m.b(_Cube.apply(m.a(x))), a=_linear(), b=_linear(3)))
+
+
+@resident
+def elman_by_hand():
+    def forward(m, x):
+        h = torch.zeros(len(x), WIDTH)
+        for t in range(x.shape[1]):
+            h = torch.tanh(m.inner(x[:, t]) + m.recurrent(h))
+        return m.head(h)
+
+    parts = {"inner": _linear(), "recurrent": _linear(), "head": _linear(2)}
+    return on(_Model(forward, **parts), torch.randn(BATCH, 5, WIDTH))
+
+
+@resident
+def encoder_and_decoder():
+    model = nn.Transformer(WIDTH, 2, 1, 1, 16, dropout=0.0, batch_first=True)
+    return on(model, torch.randn(3, 5, WIDTH), torch.randn(3, 4, WIDTH))
+
+
+@resident
+def fast_path_in_evaluation():
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 16, batch_first=True)
+    return on(nn.TransformerEncoder(layer, 1, enable_nested_tensor=False).eval(), torch.randn(BATCH, 5, WIDTH))
+
+
+@resident
+def functional_inside_a_layer_of_ones_own():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.log_scale = nn.Parameter(torch.randn(WIDTH, WIDTH)), nn.Parameter(torch.zeros(WIDTH))
+
+        def forward(self, x):
+            return F.softplus(F.linear(x, self.weight)) * self.log_scale.exp()
+
+    return on(nn.Sequential(Own(), nn.Tanh(), Own()))
+
+
+@resident
+def replicated():
+    return on(nn.DataParallel(nn.Sequential(*_block(), _linear(3))))  # without a GPU it calls the module itself
+
+
+@resident
+def bilinear_and_distance():
+    forward = lambda m, x: m.pair(m.a(x), F.normalize(m.b(x), dim=-1))
+    return on(_Model(forward, a=_linear(), b=_linear(), pair=nn.Bilinear(WIDTH, WIDTH, 2)))
+
+
+@resident
+def several_losses():
+    model = _Model(lambda m, x: (m.a(h := torch.tanh(m.trunk(x))), m.b(h)), trunk=_linear(), a=_linear(2), b=_linear(1))
+    x = torch.randn(BATCH, WIDTH)
+    return model, lambda m: sum(out.square().mean() for out in m(x))

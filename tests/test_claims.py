@@ -46,7 +46,7 @@ AFTER = r"(?:layers?|units|digits|seeds|minutes|steps|inputs|outputs|matrices|di
 HARMLESS = [
     re.compile(rf"{BEFORE}\s+\d+(?:\.\d+)?(?:\s*(?:,|and|to)\s+\d+)*"),  # Figure 1.2, layers 1, 5 and 9
     re.compile(rf"\b\d+\s+(?:\w+\s+)?{AFTER}\b"),  # 64 sigmoid units
-    re.compile(r"^\| \[\d\..*\| \d+ \|$", re.M),  # a row of the table of lessons
+    re.compile(r"^\| \[\d+\..*\| \d+ \|$", re.M),  # a row of the table of lessons
     re.compile(r"\b(?:19|20)\d\d\b"),  # years
     re.compile(r"(?<![\d.,])[-−]?[01](?![\d.,]*\d)"),  # 0 and 1 are not measured but meant
 ]

@@ -146,7 +146,7 @@ def test_no_line_is_wider_than_the_terminal(case):
 def test_code_is_never_cut():
     long = "x = " + "1 + " * 40 + "1"
     said = repr(vanishing(remedies=TRIED.assign(code=long)))
-    assert "What to write is in the column code of .remedies." in said
+    assert "What to write is in the column code of .remedies" in said
     assert "1 + 1" not in said
 
 

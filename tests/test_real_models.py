@@ -14,7 +14,7 @@ import vglab as vg
 
 from .real_models import FAMILIES, ZOO, run
 
-SAME = 1e-6  # relative, two float64 sums of the same float32 numbers in another order
+SAME = 5e-6  # relative: readings are right to six digits, because large tensors are summed in float32
 # Its blocks run without a graph and again in the backward pass: about most outputs autograd cannot be asked.
 RECOMPUTED = {"reformer"}
 # A view that is then changed in place: autograd goes around the view, so its gradient may be missing (never wrong).

@@ -210,6 +210,7 @@ def test_a_normalization_goes_between_layer_and_activation(name, kind):
     z = z(batch[0])
     assert len(norms) == {"linear": 8, "conv": 4, "functions": 6}[kind]
     assert z.std().item() == pytest.approx(1, abs=0.05)
+    assert not any(norm.num_groups > 1 for norm in norms if isinstance(norm, nn.GroupNorm))
     assert abs(decades(new, batch, F.cross_entropy)) < abs(decades(model, batch, F.cross_entropy))
 
 
@@ -239,9 +240,16 @@ def test_skips_go_around_whole_blocks_and_images_too():
     assert new(batch[0]).shape == (8, 4)
 
 
-def test_no_skips_where_shapes_change():
-    model = nn.Sequential(nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4))
-    assert not any(name.startswith("skips") for name in found(model, data()))
+@pytest.mark.parametrize("kind", ["narrower", "unpadded", "strided"])
+def test_no_skips_where_shapes_change(kind):
+    conv = {"unpadded": {"padding": 0}, "strided": {"padding": 1, "stride": 2}}.get(kind)
+    if conv:
+        body = [m for _ in range(2) for m in (nn.Conv2d(1, 1, 3, **conv), nn.Tanh())]
+        model, batch = nn.Sequential(*body, nn.Flatten(), nn.LazyLinear(4)), data(8, 1, 8, 8)
+        model(batch[0])
+    else:
+        model, batch = nn.Sequential(nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4)), data()
+    assert not any(name.startswith("skips") for name in found(model, batch))
 
 
 def test_normalization_without_skips_can_be_taken_out():
@@ -307,6 +315,9 @@ def test_inputs_are_standardized_by_their_own_mean_and_deviation():
     new = changed(remedies["standardized inputs"], model, (x, y))
     std, mean = torch.std_mean(x, dim=0)
     torch.testing.assert_close(new(x), model((x - mean) / torch.where(std > 0, std, 1.0)))
+    both = changed(remedies["standardized inputs, Xavier initialization"], model, (x, y))
+    expected = changed(remedies["Xavier initialization"], model, (x, y))
+    torch.testing.assert_close(both(x), expected((x - mean) / torch.where(std > 0, std, 1.0)))
     assert "standardized inputs" not in found(model, data())
 
 
@@ -525,6 +536,21 @@ def test_the_unit_of_the_loss_changes_no_verdict():
     assert list(tables[0].helps) == list(tables[1].helps) == [True, True, True, False]
 
 
+def test_to_give_every_example_the_mean_is_not_to_have_learnt():
+    """A loss that starts high falls far even in a dead net, which learns the mean: that is no bar to a remedy."""
+    model, (x, y) = net(4, "relu", sigma_w=2**0.5), data()
+    nn.init.constant_(model.linear2.bias, -20.0)
+    nn.init.constant_(model.head.bias, 3.0)
+    target = F.one_hot(y, 4).float()
+    revived = found(model, (x, target), state="dead", loss_fn=F.mse_loss)["zero biases"]
+    table = a_trial(model, (x, target), [revived], optimizer=sgd(model, 0.5), loss_fn=F.mse_loss, steps=100)
+    (only,) = table.itertuples()
+    mean = F.mse_loss(target.mean(0).expand_as(target), target).item()
+    assert only.loss_before == pytest.approx(mean, rel=0.05)
+    assert only.loss_start - only.loss_before > 0.98 * (only.loss_start - only.loss_after)
+    assert only.helps
+
+
 def test_clipping_helps_where_one_step_throws_the_weights_off():
     model, batch = net(6, "relu", sigma_w=3.0), data()
     remedies = found(model, batch, state="exploding", cause="learning rate")
@@ -662,8 +688,11 @@ def test_settings_and_groups_of_the_optimizer_are_kept_and_new_weights_join_the_
     model = net(3)
     groups = [{"params": list(model.linear1.parameters()), "lr": 0.3}, {"params": list(model.linear2.parameters())}]
     optimizer = torch.optim.Adam(groups, lr=0.02, betas=(0.7, 0.8))
+    F.cross_entropy(model(data()[0]), data()[1]).backward()
+    optimizer.step()
     copied, new = copies.copied(model, optimizer)
     assert type(new) is torch.optim.Adam
+    assert (len(new.state), len(optimizer.state)) == (0, 4)
     assert [(g["lr"], g["betas"]) for g in new.param_groups] == [(0.3, (0.7, 0.8)), (0.02, (0.7, 0.8))]
     assert new.param_groups[0]["params"][0] is copied.linear1.weight is not model.linear1.weight
     old = {id(p) for p in copied.parameters()}
@@ -730,7 +759,8 @@ def test_what_there_was_no_time_for_is_not_listed(monkeypatch):
     assert table.attrs["stopped"] is False
 
 
-def test_fewer_steps_are_made_where_the_first_training_takes_too_long(monkeypatch):
+@pytest.mark.parametrize(("seconds", "steps"), [(300, 31), (100, 20)])
+def test_fewer_steps_are_made_where_the_first_training_takes_too_long(seconds, steps, monkeypatch):
     model, batch = net(3), data()
     clock = [0.0]
 
@@ -740,8 +770,8 @@ def test_fewer_steps_are_made_where_the_first_training_takes_too_long(monkeypatc
 
     monkeypatch.setattr(copies, "perf_counter", tick)
     monkeypatch.setattr(trials, "perf_counter", lambda: clock[0])
-    table = a_trial(model, batch, NOTHING, optimizer=sgd(model), steps=1000, seconds=100)
-    assert table.attrs["steps"] == 10
+    table = a_trial(model, batch, NOTHING, optimizer=sgd(model), steps=1000, seconds=seconds)
+    assert table.attrs["steps"] == steps
     assert list(table.remedy) == ["nothing"]
 
 

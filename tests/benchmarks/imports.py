@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.benchmarks.timing import measure, report, timed
 
 ROOT = Path(__file__).parents[2]
-ROUNDS, TARGET = 9, 1.15
+ROUNDS, TARGET = 7, 1.15
 BASE = "import torch, pandas"
 
 

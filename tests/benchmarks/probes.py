@@ -19,7 +19,7 @@ import vglab as vg
 from tests.benchmarks import peers, workloads
 from tests.benchmarks.timing import measure, report, timed
 
-ROUNDS, SECONDS = 7, 32  # of a workload: at least so many rounds, and more without the peers while the time lasts
+ROUNDS, SECONDS = 7, 26  # of a workload: at least so many rounds, and more without the peers while the time lasts
 STRETCH, FEWEST = 0.25, 4  # seconds of plain steps in a stretch, and its least number of steps
 AUTO_STEPS = 20  # in a stretch of "auto", which looks at few steps and always at the first
 PEER = 0.1  # seconds of a peer's stretch: it does the same at every step and is told apart easily

@@ -4,5 +4,10 @@ from .activation import *  # noqa: F403
 from .depth import *  # noqa: F403
 from .engine import Verdict, prediction
 from .initialization import *  # noqa: F403
+from .your_model import *  # noqa: F403
 
-__all__ = ["Verdict", "prediction", *activation.__all__, *depth.__all__, *initialization.__all__]  # noqa: F405
+__all__ = [
+    "Verdict",
+    "prediction",
+    *(*activation.__all__, *depth.__all__, *initialization.__all__, *your_model.__all__),  # noqa: F405
+]

@@ -1,6 +1,7 @@
 """Say what is wrong with a network that does not train, and which remedy works, having tried it."""
 
 from copy import deepcopy
+from math import nan
 from time import perf_counter
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from . import measure, rules
+from .copies import apart, copied, seeded
 from .remedies import candidates, tried
 from .trials import _check_optimizer as check_optimizer
 from .verdict import COLUMNS, Diagnosis
@@ -56,10 +58,11 @@ def diagnose(model, batch, loss_fn, optimizer=None, remedies=True, *, seconds=SE
     """
     start = perf_counter()
     _check(model, optimizer, seconds)
-    looks, notes = measure.looks(model, batch, loss_fn, optimizer)
-    limit = rules.bound(optimizer)
-    again = Again(model, batch, loss_fn, optimizer)
-    finding = rules.judge(looks, limit, again, model)
+    model, optimizer, notes = _eager(model, optimizer)
+    loss_fn = deepcopy(loss_fn) if isinstance(loss_fn, nn.Module) else loss_fn  # it may have gradients of its own
+    looks, seen = measure.looks(model, batch, loss_fn, optimizer)
+    notes, limit = notes + seen, rules.bound(optimizer)
+    finding = rules.judge(looks, limit, Again(model, batch, loss_fn, optimizer))
     table = pd.DataFrame(columns=COLUMNS["remedies"])
     if remedies and finding.state != "healthy":
         found = candidates(
@@ -89,37 +92,54 @@ class Again:
     def __init__(self, model, batch, loss_fn, optimizer):
         self.model, self.batch, self.loss_fn, self.optimizer = model, batch, loss_fn, optimizer
 
-    def looks(self, suspicion):
-        """All looks at a hundredth of the learning rate ("rate")."""
-        return measure.looks(self.model, self.batch, self.loss_fn, self.optimizer, rate=0.01)[0]
+    def looks(self, rate):
+        """All looks at `rate` times the learning rate."""
+        return measure.looks(self.model, self.batch, self.loss_fn, self.optimizer, rate=rate)[0]
 
     def look(self, suspicion):
         """The first look with the loss scaled up ("scale") or with eps as torch has it ("eps"); None if it is so."""
-        model, loss_fn = self.model, self.loss_fn
-        if suspicion == "scale":
-            loss_fn = measure.scaled(loss_fn, rules.SCALE)
-        else:
-            wide = [name for name, module in model.named_modules() if (getattr(module, "eps", None) or 0) >= WIDE]
-            if not wide:
-                return None
-            model = deepcopy(model)
-            for name in wide:
+        loss_fn = measure.scaled(self.loss_fn, rules.SCALE) if suspicion == "scale" else self.loss_fn
+        wide = [name for name, module in self.model.named_modules() if (getattr(module, "eps", None) or 0) >= WIDE]
+        if suspicion == "eps" and not wide:
+            return None
+        with apart(self.model, self.batch), seeded(0, self.model, self.batch):
+            model, _ = copied(self.model, None)
+            for name in wide if suspicion == "eps" else ():
                 model.get_submodule(name).eps = EPS
-        return measure.look(model, self.batch, loss_fn)
+            return measure.look(model, self.batch, loss_fn)
 
     def flushed(self):
         """Share of zeros in each parameter's gradient that scaling the loss brings back, by the parameter's layer."""
-        zeros = [measure.zeros(self.model, self.batch, self.loss_fn, scale) for scale in (1.0, rules.SCALE)]
-        lost = pd.Series(zeros[0], dtype=float) - pd.Series(zeros[1], dtype=float)
-        return lost.groupby(lambda name: name.rpartition(".")[0] or name).max()
+        lost = pd.Series(measure.zeros(self.model, self.batch, self.loss_fn, 1.0), dtype=float)
+        if lost.max() >= rules.FLUSHED:
+            lost -= pd.Series(measure.zeros(self.model, self.batch, self.loss_fn, rules.SCALE), dtype=float)
+        layer = lambda name: (name.rpartition(".")[0] or name).partition(".parametrizations")[0]
+        return lost.groupby(layer).max()
+
+
+def _eager(model, optimizer):
+    """Both as they are, or copies without what ``torch.compile`` made, and a note: it is one piece to autograd."""
+    compiled = [name for name, module in model.named_modules() if "_orig_mod" in module._modules]
+    if not compiled:
+        return model, optimizer, []
+    copy, other = copied(model, optimizer)
+    for name in reversed([name for name in compiled if name]):  # the inner ones first
+        parent, _, own = name.rpartition(".")
+        setattr(copy.get_submodule(parent), own, copy.get_submodule(name)._orig_mod)
+    copy = copy._orig_mod if "" in compiled else copy
+    note = "Compiled layers are one piece to autograd: a copy without torch.compile was measured and tried."
+    return copy, optimizer and other, [note]
 
 
 def _profile(finding):
-    if finding.axis is None:
-        return pd.DataFrame(columns=COLUMNS["profile"])
-    rows = finding.axis.rows
-    known = {"place": np.arange(1, len(rows) + 1), "axis": finding.axis.kind, "step": finding.look.step}
-    return rows.assign(**known)[list(COLUMNS["profile"])].reset_index(drop=True)
+    """The trunk; where what came later decides, at the start and then."""
+    axes = [axis for axis in (finding.before, finding.axis) if axis is not None]
+    parts = [
+        axis.rows.assign(place=np.arange(1, len(axis.rows) + 1), layer=axis.rows.module, axis=axis.kind)
+        for axis in axes
+    ]
+    columns = list(COLUMNS["profile"])
+    return pd.concat([part[columns] for part in parts], ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def _settings(model, optimizer, finding, limit, seconds):
@@ -137,7 +157,13 @@ def _settings(model, optimizer, finding, limit, seconds):
 
 
 def _trial_notes(attrs):
-    notes = []
+    notes, given = [], attrs["untreated"].get(1.0, nan)
+    factor, best = min(attrs["untreated"].items(), key=lambda item: item[1], default=(1.0, nan))
+    if best < 0.9 * given:
+        notes.append(
+            f"Untreated, at {factor:g} times its learning rate, the model ends the same training at {best:.3g}: a "
+            "remedy counts as a help only if it beats that, too."
+        )
     if attrs["stopped"]:
         notes.append("Trying remedies was interrupted; the table holds those that were finished.")
     if attrs["not_tried"]:
@@ -152,4 +178,40 @@ def _check(model, optimizer, seconds):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer; got {type(optimizer).__name__}: pass the object.")
     if not seconds > 0:
         raise ValueError(f"seconds is the time for trying remedies and must be above 0; got {seconds!r}.")
+    name = type(model).__name__
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError(f"diagnose needs the model in Python; got a {name}: pass the one that was scripted or traced.")
+    if not any(True for _ in model.parameters()):
+        raise ValueError(f"diagnose needs a model with parameters, and this {name} has none: pass the whole model.")
+    if any(nn.parameter.is_lazy(p) for p in model.parameters()):
+        raise ValueError(f"diagnose needs all weights, and this {name} is lazy: call it once on the inputs before.")
     check_optimizer(model, optimizer)
+    _check_copy(model, optimizer)
+
+
+def _check_copy(model, optimizer):
+    try:
+        copied(model, optimizer)
+    except Exception as error:
+        advice = "Take it off the model for the call: a lock, a file or a generator has no copy."
+        if isinstance(error, RuntimeError):
+            advice = (
+                "Detach it or set it to None: it holds on to an earlier forward pass. Torch's old weight_norm does so "
+                "by itself; take torch.nn.utils.parametrizations.weight_norm."
+            )
+        what = str(error).strip().splitlines()[0].partition(". ")[0].rstrip(".")
+        raise ValueError(
+            f"diagnose works on copies, and this {type(model).__name__} cannot be copied{_culprit(model)} "
+            f"({type(error).__name__}: {what}). {advice}"
+        ) from error
+
+
+def _culprit(model):
+    """The first attribute of a module in `model` that cannot be copied, in words."""
+    for name, module in model.named_modules():
+        for key, value in vars(module).items():
+            try:
+                deepcopy(None if key == "_modules" else value)
+            except Exception:
+                return f" because of its {f'{name}.{key}'.lstrip('.')}"
+    return ""

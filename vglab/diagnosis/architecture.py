@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from .initialization import drawn, each, scheme
+from .initialization import drawn, each, scheme, weights
 from .surgery import NORMS, RELUS, Remedy, activation, blocks, listed
 
 
@@ -185,7 +185,9 @@ def inputs(plan):
     code = """mean, std = inputs.mean(0), inputs.std(0)  # over your training data, not only this batch
 std[std == 0] = 1
 model.register_forward_pre_hook(lambda module, args: ((args[0] - mean) / std, *args[1:]))"""
-    return [Remedy("standardized inputs", code)] if plan.unscaled else []
+    new = weights(plan)[:1]  # inputs set right may still meet weights that are not
+    both = [Remedy(f"standardized inputs, {one.name}", f"{code}\n{one.code}") for one in new]
+    return [Remedy("standardized inputs", code), *both] if plan.unscaled else []
 
 
 def unscaled(inputs):

@@ -1,7 +1,8 @@
 """What a verdict rests on: the gradient's size along the trunk of a network, at its start and a few steps later."""
 
+import inspect
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite
@@ -11,21 +12,21 @@ import pandas as pd
 import torch
 from torch import nn
 
-from ..probe import graph, probe
-from ..probe.readings import tensors_in
-from .feed import loss_of, mapped, own_loss
+from ..probe import probe
 from .copies import apart, copied, seeded
+from .endings import endings, filled
+from .feed import loss_of, mapped, own_loss, run
+from .wiring import wired
 
 STEPS = 12  # of the optimizer, on the one batch: what a learning rate breaks, it breaks at once
 LOOKS = (0, 1, 2, STEPS)  # the steps that are measured
+SAMPLE = 2**16  # values of an output that its slope is taken from
 LONG = 8  # calls of one layer, each on the result of the last: a time axis
 SKIPS = 3  # residual additions that make a trunk
+GREW = 100.0  # times its first size: then the network, not the loss, has left the range of its numbers
 ZERO, INFINITE = 1e-45, 1e39  # what stands for them in logarithms: the ends of float32
-LAYERS = ("Linear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "linear", "conv")
 _BESIDE = ("matmul", "softmax", "log_softmax", "attention", "add", "conv")  # many of one layer stand side by side
 _STATES = ("RNN", "LSTM", "GRU")
-_HANDED_ON = {"View", "UnsafeView", "Clone", "ToCopy", "Alias", "Mul", "NativeDropout", "Transpose", "Permute"}
-_LEAF = 2**63  # sequence numbers of parameters are larger
 
 
 @dataclass
@@ -49,76 +50,81 @@ class Axis:
 
 @dataclass
 class Look:
-    """What one step showed: the axes, the activations on the way, the loss and the greatest loss so far."""
+    """What one step showed: the axes, the activations on the way, the loss and the greatest loss so far.
+
+    Where a step that was not measured has a loss that is not finite, `end` and `loss` are its, the rest is older.
+    """
 
     step: int
+    end: int
     loss: float
     peak: float
     axes: list
     acts: pd.DataFrame
     table: pd.DataFrame
+    norms: int  # normalizations in the network
 
     @cached_property
     def worst(self):
         """The axis along which the gradient changes most."""
         return max(self.axes, key=lambda axis: abs(axis.decades), default=None)
 
-
-@dataclass
-class Wiring:
-    """How the calls of a model hang together, from one pass: what the probe's table does not say."""
-
-    sizes: dict  # layer -> number of entries of its output
-    sums: set  # names of the residual additions
+    def along(self, axis):
+        """`axis`, which another look has, as it is in this one; None if its layers are not the same here."""
+        rows = self.table[self.table.order.isin(axis.rows.order)]
+        return replace(axis, rows=rows) if list(rows.layer) == list(axis.rows.layer) else None
 
 
 def decades(norms):
     """Theil and Sen's slope of log10(norms), times the number of layers passed: positive where gradients explode.
 
     Sen (1968), Journal of the American Statistical Association 63: the median of the slopes of all pairs, which up to
-    29 % of wild values cannot move. norms: (layers,), input first.
+    29 % of wild values cannot move. Two zeros have no slope, nor have two that are not finite. norms: (layers,), input
+    first.
     """
     y = np.asarray(norms, float)
     y = np.log10(np.where(y == 0, ZERO, np.where(np.isfinite(y), y, INFINITE)))
-    if len(y) < 2:
-        return 0.0
     i, j = np.triu_indices(len(y), 1)
-    return float(-np.median((y[j] - y[i]) / (j - i)) * (len(y) - 1))
+    told = (y[i] != y[j]) | ((np.log10(ZERO) < y[i]) & (y[i] < np.log10(INFINITE)))
+    i, j = i[told], j[told]
+    return float(-np.median((y[j] - y[i]) / (j - i)) * (len(y) - 1)) if len(i) else 0.0
 
 
 def looks(model, batch, loss_fn, optimizer, *, steps=LOOKS, rate=1.0):
     """Train a copy for a few steps and look at it before, in between and after; returns a list of `Look`, and notes.
 
-    Stops where the loss is no longer finite. `rate` multiplies the learning rates.
+    Stops where the loss is no longer finite, or the optimizer raises. `rate` multiplies the learning rates. Raises
+    `ValueError` if the batch or the loss, not the network, makes numbers that are not finite at the start.
     """
     with apart(model, batch), seeded(0, model, batch), _step_by_step(model):
         copy, optimizer = copied(model, optimizer)
         for group in optimizer.param_groups:
             group["lr"] *= rate
-        wiring = _wired(copy, _fresh(batch), loss_fn)
+        training = _Training(copy, batch, loss_fn, optimizer)
         found, notes, peak = [], [], 0.0
         for step in range(max(steps) + 1):
-            with probe(copy, sample=None) if step in steps else nullcontext() as seen:
-                loss = _train(copy, _fresh(batch), loss_fn, optimizer)
+            with _watched(copy) if step in steps else nullcontext() as seen:
+                loss = training.step()
             peak = max(peak, abs(loss)) if isfinite(loss) else inf
             if seen is not None:
-                found.append(_look(step, loss, peak, seen.table, wiring))
-                notes += [note for note in seen.notes if note not in notes]
-            if not isfinite(loss):
-                if found[-1].step != step:
-                    found.append(replace(found[-1], loss=loss, peak=inf))
+                found.append(_look(step, loss, peak, _rows(*seen), training.wiring))
+                notes += [note for note in seen[0].notes if note not in notes]
+            elif not isfinite(loss):
+                found.append(replace(found[-1], end=step, loss=loss, peak=inf))
+            if step == 0:
+                _check_numbers(found[0], training)
+            if training.stopped or not isfinite(loss):
                 break
-    return found, notes
+    return found, notes + training.stopped
 
 
 def look(model, batch, loss_fn):
     """The `Look` of one forward and backward pass of `model` itself, a copy; no step is made."""
     with _step_by_step(model), torch.enable_grad():
-        wiring = _wired(model, batch, loss_fn)
-        with probe(model, sample=None) as seen:
-            loss = loss_of(model, batch, loss_fn)
-            loss.backward()
-    return _look(0, loss.item(), abs(loss.item()), seen.table, wiring)
+        training = _Training(model, batch, loss_fn, None)
+        with _watched(model) as seen:
+            loss = training.gradients().item()
+    return _look(0, loss, abs(loss), _rows(*seen), training.wiring)
 
 
 def decades_of(model, batch, loss_fn):
@@ -136,146 +142,142 @@ def zeros(model, batch, loss_fn, scale):
     """The share of zeros in each parameter's gradient, by name, of a copy with its loss scaled."""
     with apart(model, batch), seeded(0, model, batch):
         copy, _ = copied(model, None)
-        loss_of(copy, _fresh(batch), scaled(loss_fn, scale)).backward()
+        _Training(copy, batch, scaled(loss_fn, scale), None).gradients()
     grads = {name: p.grad for name, p in copy.named_parameters() if p.grad is not None}
     return {name: 1 - g.to_dense().count_nonzero().item() / g.numel() for name, g in grads.items()}
 
 
-def _train(model, batch, loss_fn, optimizer):
-    def closure():
-        optimizer.zero_grad()
-        loss = loss_of(model, batch, loss_fn)
-        loss.backward()
+class _Training:
+    """Steps of a copy. Gradients reach its own parameters alone: a loss may read others, the user's own for one."""
+
+    def __init__(self, model, batch, loss_fn, optimizer):
+        self.model, self.batch, self.loss_fn, self.optimizer = model, batch, loss_fn, optimizer
+        self.wiring = wired(model, self.fed(), loss_fn)
+        mine = [p for p in model.parameters() if p.requires_grad]
+        self.reached = None if self.wiring.reentrant else mine  # with such a checkpoint torch knows no choice
+        closure = optimizer and inspect.signature(optimizer.step).parameters.get("closure")
+        self.asks = bool(closure) and closure.default is closure.empty  # LBFGS wants the loss several times a step
+        self.bad = None  # parameters whose first gradient is not finite
+        self.stopped = []  # a note, once the optimizer raised
+
+    def fed(self):
+        """A copy of the batch, because a model may change its input in place."""
+        return mapped(lambda t: t.detach().clone(), self.batch)
+
+    @torch.enable_grad()
+    def gradients(self):
+        self.model.zero_grad(set_to_none=True)
+        loss = loss_of(self.model, self.fed(), self.loss_fn)
+        loss.backward(inputs=self.reached)
+        if self.bad is None:
+            grads = {name: p.grad.to_dense() for name, p in self.model.named_parameters() if p.grad is not None}
+            self.bad = [name for name, grad in grads.items() if not grad.isfinite().all()]
         return loss
 
-    with torch.enable_grad():
-        loss = closure()
+    def step(self):
+        """The loss before a step of the optimizer, which is made if the loss is finite."""
+        loss = self.gradients()
         if isfinite(loss.item()):
-            optimizer.step(closure) if isinstance(optimizer, torch.optim.LBFGS) else optimizer.step()
-    return loss.item()
+            try:
+                self.optimizer.step(*([self.gradients] if self.asks else []))
+            except Exception as error:  # float16, for one, has no learning rate above 65504
+                what = f"{type(error).__name__}: {error}".strip().splitlines()[0].rstrip(".")
+                name = type(self.optimizer).__name__
+                self.stopped = [f"{name} could not make a step: {what}. What training does was not seen."]
+        return loss.item()
 
 
-def _fresh(batch):
-    """A copy of the batch, because a model may change its input in place."""
-    return mapped(lambda t: t.detach().clone(), batch)
+def _check_numbers(start, training):
+    """Raise `ValueError` where inf or nan at the start come from the batch or the loss, not from the network."""
+    dirty = []
+    mapped(lambda t: dirty.append(bool(t.isnan().any())), training.batch)
+    if not isfinite(start.loss) and (any(dirty) or not _grew(start.table.h_rms)):
+        run(training.model, training.fed(), training.loss_fn)  # says what is wrong
+    if isfinite(start.loss) and training.bad and not _grew(start.table.norm[::-1]):
+        raise ValueError(
+            f"a finite gradient was asked for, and that of {training.bad[-1]} holds inf or nan, while the loss "
+            f"before any step is {start.loss:.3g}: look for a square root, a norm, a log or a division at 0 behind it."
+        )
+
+
+def _grew(sizes):
+    """Whether sizes, in the order of travel, leave the range of their numbers by growing on the way."""
+    sizes = sizes[sizes > 0]
+    return len(sizes) > 0 and isfinite(sizes.iloc[0]) and sizes.max() >= GREW * sizes.iloc[0]
 
 
 @contextmanager
 def _step_by_step(model):
     """Recurrent layers as a step at a time: fused, they are one piece to autograd."""
-    if not any(isinstance(module, nn.RNNBase) for module in model.modules()):
+    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    with ExitStack() as stack:
+        for backend in (torch.backends.mkldnn, torch.backends.cudnn) if recurrent else ():
+            stack.enter_context(_quiet(backend.flags(enabled=False)))
         yield
-        return
-    switches = torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False)
+
+
+@contextmanager
+def _quiet(switch):
+    """A switch of torch's without its warnings of a GPU that is not there."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a GPU that is not there, from the switch itself
-        for switch in switches:
-            switch.__enter__()
+        warnings.simplefilter("ignore")
+        switch.__enter__()
     try:
         yield
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for switch in switches:
-                switch.__exit__(None, None, None)
+            switch.__exit__(None, None, None)
 
 
-def _wired(model, batch, loss_fn):
-    made, sizes = {}, {}
-
-    def note(name, leaf):
-        def hook(module, args, output):
-            tensors = list(tensors_in(output))
-            for where, h in tensors:
-                layer = (name or "(model)") + (where if len(tensors) > 1 else "")
-                sizes[layer] = h.numel()
-                number = -1 if h.grad_fn is None else h.grad_fn._sequence_nr()
-                made_it = leaf and (getattr(module, "inplace", False) or not any(h is t for t in args))
-                if made_it or number not in made:  # others may hand on what they got, or what a child returned
-                    made[number] = layer
-
-        return hook
-
-    handles = [m.register_forward_hook(note(n, not any(True for _ in m.children()))) for n, m in model.named_modules()]
-    try:
-        with torch.enable_grad():
-            first = torch._C._autograd._get_sequence_nr()
-            loss = loss_of(model, batch, loss_fn)
-    finally:
-        for handle in handles:
-            handle.remove()
-    sums = _residual_sums(loss, first)
-    owners = {id(p): (name, own) for name, m in model.named_modules() for own, p in m.named_parameters(recurse=False)}
-    found, _ = graph.calls([loss], first, owners=owners, rows=made, inside=[], recurrent={})
-    names = {layer for number, layer in made.items() if number in sums}
-    return Wiring(sizes, names | {call.layer for call in found if call.number in sums})
+@contextmanager
+def _watched(model):
+    overflow = np.errstate(over="ignore", invalid="ignore")  # what explodes is looked at, too
+    with overflow, endings(model, SAMPLE) as ends, probe(model, sample=SAMPLE) as seen:
+        yield seen, ends
 
 
-def _residual_sums(loss, first):
-    """Sequence numbers of the additions of a branch to what it branched off from."""
-    sums = set()
-    for number, node in graph.nodes_since([loss], first):
-        if _name(node) != "Add":
-            continue
-        parents = [child for child, _ in node.next_functions if child is not None and _name(child) != "AccumulateGrad"]
-        if len(parents) == 2:
-            straight, branch = sorted(parents, key=lambda parent: parent._sequence_nr())
-            if _reaches(branch, _carried(straight), first):
-                sums.add(number)
-    return sums
-
-
-def _carried(node):
-    """The node, and those behind it that only hand its numbers on, perhaps scaled."""
-    chain = [node]
-    while len(chain) < 4 and _name(chain[-1]) in _HANDED_ON:
-        data = [c for c, _ in chain[-1].next_functions if c is not None and _name(c) != "AccumulateGrad"]
-        if len(data) != 1:
-            break
-        chain += data
-    return set(chain)
-
-
-def _reaches(node, goals, first):
-    low = max(first, min(goal._sequence_nr() for goal in goals))
-    stack, seen = [node], {node}
-    while stack:
-        here = stack.pop()
-        if here in goals:
-            return here is not node or len(goals) > 1
-        for child, _ in here.next_functions:
-            if child is not None and child not in seen and low <= child._sequence_nr() < _LEAF:
-                seen.add(child)
-                stack.append(child)
-    return False
-
-
-def _name(node):
-    return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
+def _rows(seen, ends):
+    """The rows of the first forward and backward pass: LBFGS makes many in a step."""
+    table = seen.table
+    return filled(table[(table.backward == 0) & (table.step == table.step.min())].copy(), ends)
 
 
 def _look(step, loss, peak, table, wiring):
-    table = table[table.backward == 0].copy()
     size = [wiring.sizes.get(layer, wiring.sizes.get(layer.rpartition(".")[0], np.nan)) for layer in table.layer]
     table["size"] = pd.Series(size, table.index).ffill().bfill().fillna(1.0)
     table["norm"] = table.grad_rms * table["size"] ** 0.5
-    calls = table.groupby("layer").call.transform("max") + 1
+    table["weighted"] = table.layer.isin(wiring.weighted) | table.kind.isin(("linear", "conv"))
+    table["step"] = step
+    _name_rows(table, wiring)
+    axes = [_depth(table[~table.over_time], wiring.sums), *_times(table[table.over_time])]
     acts = table[table.slope.notna()]
-    axes = [_depth(table[calls < LONG], wiring.sums), *_times(table[calls >= LONG])]
-    return Look(step, loss, peak, [axis for axis in axes if axis is not None], acts, table)
+    return Look(step, step, loss, peak, [axis for axis in axes if axis is not None], acts, table, wiring.norms)
+
+
+def _name_rows(table, wiring):
+    """Add the columns ``module``, and ``over_time`` for layers that the same weights make again and again.
+
+    A module without weights, such as one activation for all layers, goes by the layer before it.
+    """
+    module = table.layer.map(wiring.module)
+    before = module.where(table.weighted).ffill()
+    calls = table.groupby("layer").call.transform("max") + 1
+    bare = ~module.isin(wiring.holding) & ~table.kind.isin(_STATES)
+    again = module.where(~bare, before).isin(wiring.reused) | table.kind.isin(_STATES)
+    table["module"] = module.where(~bare | again | (calls == 1), before).fillna(module)
+    table["over_time"] = (calls >= LONG) & again
 
 
 def _depth(rows, sums):
-    """The trunk: residual additions where there are several, else activations, else the commonest kind of layer."""
+    """The trunk: residual additions where there are several, else activations, else layers with a matrix."""
     rows = rows[rows.norm.notna()]
     trunk = rows[rows.layer.isin(sums)]
     if len(trunk) >= SKIPS:
         return Axis("depth", trunk, skips=len(trunk))
-    acts = rows[rows.slope.notna()]
-    if len(acts) >= 2:
-        return Axis("depth", acts)
-    layers = rows[rows.kind.isin(LAYERS)]
-    return Axis("depth", layers) if len(layers) >= 2 else Axis("depth", rows) if len(rows) else None
+    chosen = (part for part in (rows[rows.slope.notna()], rows[rows.weighted]) if len(part) >= 2)
+    rows = next(chosen, rows)
+    return Axis("depth", rows) if len(rows) else None
 
 
 def _times(rows):

@@ -68,7 +68,7 @@ def _verdict(d):
 def _meaning(d):
     """Two sentences for an engineer with their source, and where it happens."""
     why, source = words.CAUSE_TEXT.get(d.cause, ("", ""))
-    said = [f"<p>{text(words.STATE_TEXT[d.state])} {text(why)}</p>"]
+    said = [f"<p>{text(words.state_sentence(d))} {text(why)}</p>"]
     where = words.where_sentence(d, width=80)
     said += [f"<p>{text(where)}</p>"] if where else []
     return "".join([*said, f'<p class="small">Shown by {text(source)}.</p>' if source else ""])

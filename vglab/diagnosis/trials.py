@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from .copies import OutOfTime, Step, adopt, apart, copied, seeded
-from .feed import mapped, own_loss, split
+from .feed import call, mapped, own_loss, split
 
 COLUMNS = (
     *("remedy", "gradient_before", "gradient_after"),
@@ -20,6 +20,7 @@ VISIBLE = 0.02  # of the starting loss: who learns less than that has not learnt
 SEEDS = (0, 1)  # of a remedy that draws random numbers
 FACTORS = {True: (10.0, 0.1), False: (0.1, 0.01)}  # of the rate: the untreated model's chances if it is stable, if not
 DECADE = 1.0  # of gradient: less is no better and no worse
+FEWEST = 20  # steps that a verdict may rest on
 LAST = 5  # evaluations whose median is the loss at the end
 LOWER = 'for group in optimizer.param_groups:\n    group["lr"] /= 10'
 
@@ -31,6 +32,7 @@ class Outcome:
     gradient: float
     start: float
     loss: float
+    blind: float = inf  # the loss at the end, had each example got the mean output
     drew: bool = False  # whether the change drew random numbers
 
 
@@ -52,20 +54,21 @@ def tried(model, batch, loss_fn, optimizer, remedies, *, steps=60, seconds=20.0,
     empty state; parameters that the remedy adds join the first group; None stands for SGD with a rate of 0.1). The
     loss at its end is the median of the last five; inf if it ever was not finite.
 
-    **Helps** is decided by the loss, never by the gradient alone. Progress counts from the smaller of the two
-    starting losses; of a remedy's progress at least a quarter must be beyond the untreated model's, so that a net
-    which learns by itself is helped by nothing, whatever the loss's unit and zero. The progress must be 2 % of that
-    starting loss, and the gradient may not end up farther from even than it was and than a decade. So that no remedy
+    **Helps** is decided by the loss, never by the gradient alone. Progress counts from what needs no look at the
+    inputs: the smallest of the two starting losses and the losses that the trained models have when every example
+    gets their mean output. Of a remedy's progress at least a quarter must be beyond the untreated model's, so that a
+    net which learns by itself is helped by nothing, whatever the loss's unit and zero. The progress must be 2 % of
+    that loss, and the gradient may not end up farther from even than it was and than a decade. So that no remedy
     wins by what is only another learning rate, the untreated model is also trained at ten times its rate and a tenth
     (a tenth and a hundredth if it diverges), and the best of all must be beaten, rates tried as remedies included; a
     remedy that diverges at the given rate, or mends the gradient by a decade and does not help, is tried at a tenth
     of the rate, and if that helps its name and code say so. Lower rates themselves, as remedies, compare with the
     given one. A remedy that draws random numbers and helps is tried with a second seed: its row holds the worse.
 
-    ``attrs`` of the table: ``steps`` made (fewer than asked if the untreated model's first training takes over a
-    tenth of `seconds`), ``untreated`` (loss after training, by factor of the rate), ``not_tried`` (names, for lack
-    of time), ``failed`` (name to reason: no row), ``stopped`` (by KeyboardInterrupt). Model, optimizer, batch and
-    random states stay as they are; hooks that the user put on the model run on the copies, too.
+    ``attrs`` of the table: ``steps`` made (fewer than asked, but at least 20, if the untreated model's first training
+    takes over a tenth of `seconds`), ``untreated`` (loss after training, by factor of the rate), ``not_tried``
+    (names, for lack of time), ``failed`` (name to reason: no row), ``stopped`` (by KeyboardInterrupt). Model,
+    optimizer, batch and random states stay as they are; hooks that the user put on the model run on the copies, too.
 
     Parameters
     ----------
@@ -111,19 +114,19 @@ class _Trials:
 
     def __init__(self, model, batch, loss_fn, optimizer, steps, measure):
         self.model, self.batch, self.loss_fn, self.optimizer = model, batch, loss_fn, optimizer
-        self.steps, self.measure, self.untreated, self.deadline = steps, measure, {}, inf
+        self.steps, self.measure, self.untreated, self.deadline, self.level = steps, measure, {}, inf, inf
 
     def prepare(self, seconds):
         """Train the untreated model at each of its learning rates."""
         began = perf_counter()
-        self.deadline = began + seconds / 10
+        self.deadline, self.enough = began + seconds, began + seconds / 10
         with seeded(SEEDS[0], self.model, self.batch):
             model, _ = copied(self.model, self.optimizer)
             gradient = float(self.measure(model, self.fed(), self.loss_fn))
         losses = self.at(1.0)
         self.steps = len(losses) if isfinite(losses[-1]) else self.steps
-        self.deadline = began + seconds
         self.before = Outcome(gradient, losses[0], _end(losses))
+        self.level = min(self.level, self.before.start)
         self.untreated[1.0] = self.before.loss
         for factor in FACTORS[self.before.loss <= self.before.start]:
             self.untreated[factor] = _end(self.at(factor))
@@ -133,7 +136,22 @@ class _Trials:
         model, optimizer = copied(self.model, self.optimizer)
         for group in optimizer.param_groups:
             group["lr"] *= factor
-        return self.train(model, optimizer, untreated=True)
+        losses = self.train(model, optimizer, untreated=True)
+        self.level = min(self.level, self.blind(model, self.fed()))
+        return losses
+
+    @torch.no_grad()
+    def blind(self, model, batch):
+        """The loss of `model` if it gave its mean output for every example; inf where there is no such thing."""
+        inputs, target = split(batch)
+        try:
+            with seeded(SEEDS[0], model, batch):
+                output = call(model, inputs)
+                output = output.mean(0, keepdim=True).expand_as(output)
+                loss = self.loss_fn(output) if target is None else self.loss_fn(output, target)
+            return float(loss) if isfinite(loss) and len(output) > 1 else inf
+        except Exception:  # an output that is no tensor, or a loss that the model computes itself
+            return inf
 
     def row(self, remedy):
         """The remedy's row of the table."""
@@ -171,12 +189,12 @@ class _Trials:
                 loss_fn = _scaled(loss_fn, remedy.train["loss_scale"])
             gradient = float(self.measure(model, batch, loss_fn))
         losses = self.train(model, optimizer, **remedy.train, seed=seed)
-        return Outcome(gradient, losses[0], _end(losses), drew)
+        return Outcome(gradient, losses[0], _end(losses), self.blind(model, self.fed(remedy.train.get("dtype"))), drew)
 
     def helps(self, remedy, outcome):
         """The criterion of `tried`."""
         bar = self.before.loss if "rate" in remedy.train else min(self.untreated.values())
-        level = min(self.before.start, outcome.start)
+        level = min(self.level, outcome.start, outcome.blind)
         progress = level - outcome.loss
         learns = isfinite(outcome.loss) and progress > VISIBLE * abs(level) and bar - outcome.loss > CLEARLY * progress
         worse = abs(outcome.gradient) > max(abs(self.before.gradient), DECADE)
@@ -190,8 +208,8 @@ class _Trials:
     def train(self, model, optimizer, *, seed=SEEDS[0], untreated=False, **how):
         """Losses of the short training, the last inf if it diverged.
 
-        The first untreated training ends when there is no more time for it, and a step that raises counts as
-        divergence there: float16, for one, has no learning rate above 65504.
+        The first untreated training ends early if it takes long, and a step that raises counts as divergence there:
+        float16, for one, has no learning rate above 65504.
         """
         losses = []
         step = Step(self, model, optimizer, losses, **how)
@@ -199,9 +217,8 @@ class _Trials:
             try:
                 while len(losses) < self.steps and (not losses or isfinite(losses[-1])):
                     step()
-            except OutOfTime:
-                if not (untreated and losses and not self.untreated):
-                    raise
+                    if not self.untreated and len(losses) >= FEWEST and perf_counter() > self.enough:
+                        break
             except RuntimeError:
                 if not (untreated and losses):
                     raise

@@ -78,6 +78,7 @@ CAUSE_TEXT = {
         "Ioffe & Szegedy (2015), algorithm 1",
     ),
 }
+_SPREAD = 4  # layers at fault; of more, none is worth being called the worst
 _READINGS, _REMEDIES = 5, 8  # rows that the terminal shows; the report has them all
 
 
@@ -87,6 +88,13 @@ def headline(diagnosis):
     return f"{verdict} (confidence {diagnosis.confidence:.2f})"
 
 
+def state_sentence(diagnosis):
+    """What the state means; after a step too long it is the steps that matter, not the way back from the loss."""
+    if diagnosis.cause == "learning rate":
+        return "The network is sound at its start, and the first steps of the optimizer throw it off."
+    return STATE_TEXT[diagnosis.state]
+
+
 def where_sentence(diagnosis, most=3, width=36):
     """Which layers are at fault, the worst first, or ``""`` when none is named."""
     names = [f"layer {name}" if str(name).isdigit() else short(name, width) for name in diagnosis.where]
@@ -94,6 +102,8 @@ def where_sentence(diagnosis, most=3, width=36):
         return ""
     if len(names) == 1:
         return f"It happens at {names[0]}."
+    if len(names) > _SPREAD:
+        return f"It is spread over many layers, among them {', '.join(names[:most])}."
     rest = names[1:most]
     more = len(names) - most
     listed = ", ".join(rest) + (f" and {more} more" if more > 0 else "")
@@ -167,7 +177,7 @@ def settings_sentence(diagnosis):
 def text(diagnosis, width=100):
     """The diagnosis for a terminal, no line longer than `width`."""
     parts = [headline(diagnosis)]
-    parts += _filled(f"{STATE_TEXT[diagnosis.state]} {where_sentence(diagnosis)}", width)
+    parts += _filled(f"{state_sentence(diagnosis)} {where_sentence(diagnosis)}", width)
     if len(diagnosis.evidence):
         parts += ["", *_evidence_lines(diagnosis.evidence)]
     if len(diagnosis.remedies):
@@ -191,7 +201,7 @@ def _remedy_lines(remedies, width):
     head = ["", "tried on a copy", "decades before", "after", "loss without", "with"]
     rows = [["+" if row.helps else "", one_line(row.remedy), number(row.gradient_before), number(row.gradient_after),
              loss(row.loss_before), loss(row.loss_after)] for row in remedies.itertuples()]  # fmt: skip
-    lines = [*_aligned([head, *rows[:_REMEDIES]], "<<>>>>", (1, 42, 14, 8, 12, 8)), *_more(rows, _REMEDIES)]
+    lines = [*_aligned([head, *rows[:_REMEDIES]], "<<>>>>", (1, 42, 14, 10, 12, 10)), *_more(rows, _REMEDIES)]
     best = remedies.iloc[0]
     if not best.helps:
         return [*lines, "  None of these helps."]
@@ -199,7 +209,7 @@ def _remedy_lines(remedies, width):
     if not code:
         return lines
     if max(map(len, code)) > width - 4:  # code that is cut or wrapped is no code
-        return [*lines, "  What to write is in the column code of .remedies."]
+        return [*lines, "  What to write is in the column code of .remedies, and in the report of to_html or --html."]
     return [*lines, f"  For {short(one_line(best.remedy), width - 13)} write:", *(f"    {line}" for line in code)]
 
 

@@ -51,12 +51,12 @@ def diagnosis_plot(profile, remedies=None, *, state, where=(), threshold=None, a
     names = _draw_lines(ax, lines)
     if best is not None and lines:
         names.append(_draw_remedy(ax, places[0], *best))
-    if lines:
+    if lines and axis != "time":  # all time steps are of one layer
         _mark(ax, lines[-1], [*where])
     _y_ticks(ax, low, high)
     style.write(ax.set_xlabel, "time step" if axis == "time" else "layer (1 = closest to the input)", loc="right")
-    drawn = f"Rms gradient ∂L/∂h relative to the last {_one(axis)}; shaded: healthy, within {threshold:g} decades"
-    drawn += "; diamond: with the best remedy" if best is not None and lines else ""
+    drawn = f"Rms gradient ∂L/∂h relative to the last {_one(axis)}; shaded: within {threshold:g} decades"
+    drawn += "; diamond: best remedy" if best is not None and lines else ""
     style.headline(ax, title or finding(profile, state=state, axis=axis), drawn)
     style.label_lines(ax, names, side="left")
     return ax

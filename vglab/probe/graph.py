@@ -1,6 +1,5 @@
 """Read autograd's graph from an output back to the start of a step: the calls that no module made."""
 
-from bisect import bisect_left
 from typing import NamedTuple
 
 from . import slopes
@@ -18,6 +17,11 @@ _CARRIERS = {
     "Clone",
     "Alias",
     "Reshape",
+    "Split",
+    "SplitWithSizes",
+    "Slice",
+    "Select",
+    "Unbind",
 }
 _PRODUCTS = {
     "Mm": "matmul",
@@ -27,7 +31,7 @@ _PRODUCTS = {
     "Mv": "matmul",
     "Linear": "linear",
 }
-_PRODUCTS |= {"Convolution": "conv", "Softmax": "softmax", "LogSoftmax": "log_softmax"}
+_PRODUCTS |= {"Convolution": "conv", "Softmax": "softmax", "SafeSoftmax": "softmax", "LogSoftmax": "log_softmax"}
 FUSED_RNN = {"MkldnnRnnLayer", "CudnnRnn", "MiopenRnn"}
 _CLOSED = FUSED_RNN | {"CompiledFunction", "CheckpointFunction"}
 _NOTHING, _WEIGHT = (False, "", -1), (True, "", "")
@@ -44,7 +48,7 @@ class Found(NamedTuple):
     @property
     def activation(self):
         """The name in `slopes.CALLS`, or None."""
-        name = type(self.node).__name__.rstrip("0123456789").removesuffix("Backward")
+        name = _name(self.node)
         return name if name in slopes.CALLS else None
 
 
@@ -73,38 +77,63 @@ def calls(tensors, first, *, owners, rows, inside, recurrent):
     """The `Found` calls behind `tensors`, and a set of (kind of node, layer) for what cannot be looked into.
 
     `owners` maps id(parameter) to (module name, parameter name), `rows` the sequence number of a node to the layer
-    whose output it made, `inside` holds (before, last) numbers of the nodes that leaf modules made: those have a row
-    already. `recurrent` maps the names of torch's recurrent modules to their class.
+    whose output it made, `inside` the number of a leaf module's output to that of its latest input: what it made in
+    between has a row already. `recurrent` maps the names of torch's recurrent modules to their class.
     """
-    found, closed, lasts = [], set(), [last for _, last in inside]
+    nodes, found, closed = nodes_since(tensors, first), [], set()
+    within = _within(nodes, dict(inside))
     origins, used = {}, set()  # node -> (whether it is a weight, the last layer behind it, number or weight's name)
-    for number, node in nodes_since(tensors, first):
-        name = type(node).__name__.rstrip("0123456789").removesuffix("Backward")
+    for number, node in nodes:
+        name = _name(node)
         behind = [_origin(child, owners, origins) for child, _ in node.next_functions if child is not None]
         weights = [origin for origin in behind if origin[0]]
         if weights and len(weights) == len(behind) and name in _CARRIERS:
             origins[node] = weights[0]
             continue
-        _, layer, last = weights[0] if weights else max(behind, key=lambda origin: origin[2], default=_NOTHING)
+        _, layer, _ = weights[0] if weights else max(behind, key=lambda origin: origin[2], default=_NOTHING)
         origins[node] = (False, rows.get(number, layer), number)
         if name in _CLOSED:
             closed.add((name, rows.get(number, layer)))
+        step = next((weight for weight in weights if weight[1] in recurrent and "weight_hh" in weight[2]), None)
         if number in rows:
             continue
-        step = next((weight for weight in weights if weight[1] in recurrent and "weight_hh" in weight[2]), None)
         if step:
-            state = next((child for child, _ in node.next_functions if not origins.get(child, _WEIGHT)[0]), None)
+            state = _state(node, origins)
             if step in used and state is not None and origins[state][2] not in rows:
                 part = f"{step[1]}.{step[2].removeprefix('weight_hh_')}".lstrip(".")
                 found.append(Found(state, origins[state][2], part, recurrent[step[1]]))
             used.add(step)
-        place = bisect_left(lasts, number)
-        if place < len(inside) and inside[place][0] < number:
-            continue
-        kind = _kind(name, weights, behind)
+        kind = None if node in within else _kind(name, weights, behind)
         if kind:
             found.append(Found(node, number, f"{layer}.{kind}".lstrip("."), kind))
     return found, closed
+
+
+def _state(node, origins):
+    """The node that made the state which `node` multiplies with a recurrent weight, None for the first state."""
+    while node is not None:
+        node = next((child for child, _ in node.next_functions if not origins.get(child, _WEIGHT)[0]), None)
+        if node is None or _name(node) not in _CARRIERS:  # in a packed sequence a state loses the sequences that end
+            return node
+    return None
+
+
+def _within(nodes, inside):
+    """The nodes that leaf modules made on the way from their inputs to their outputs."""
+    within = {}  # node -> the number of the latest input of the module that made it
+    for number, node in reversed(nodes):
+        before = inside.get(number, within.get(node))
+        if before is None:
+            continue
+        for child, _ in node.next_functions:
+            if child is not None and child._sequence_nr() > before and child._sequence_nr() not in inside:
+                within[child] = before
+    return within
+
+
+def _name(node):
+    """The kind of a node: its class without the number of the version."""
+    return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
 
 
 def _origin(node, owners, origins):
@@ -123,7 +152,7 @@ def _kind(name, weights, behind):
         words = {"LeakyRelu": "leaky_relu", "LogSigmoid": "log_sigmoid"}
         return words.get(name, name.lower())
     if name in _PRODUCTS:
-        return "linear" if weights and name in ("Mm", "Linear") else _PRODUCTS[name]
+        return "linear" if weights and _PRODUCTS[name] == "matmul" else _PRODUCTS[name]
     if name.startswith("ScaledDotProduct"):
         return "attention"
     return "add" if name == "Add" and len(behind) - len(weights) == 2 else None

@@ -6,39 +6,45 @@ import numpy as np
 import pandas as pd
 import torch
 
+from . import slopes
+
 READINGS = ("h_mean", "h_rms", "cosine", "slope", "saturated", "dead")
 COLUMNS = ("step", "backward", "order", "layer", "kind", "call", *READINGS, "grad_rms", "gain")
 _NONE_YET = -1.0  # an rms is never negative
 _NAN = float("nan")
-_EMPTY = array("d", [_NAN] * len(READINGS))
+_OTHERS = [_NAN] * (len(READINGS) - 2)
 
 
 class Step:
     """One forward pass of the model and the backward passes through it: six readings a row, a gradient a pass."""
 
-    __slots__ = ("calls", "gradients", "layout", "number", "open", "order", "passes", "pending", "scale", "values")
+    __slots__ = ("calls", "gradients", "layout", "number", "open", "order", "passes", "pending", "samples", "scales")
+    __slots__ += ("values",)
 
-    def __init__(self, number, scale=1.0):
-        self.number, self.scale, self.open = number, scale, True
+    def __init__(self, number):
+        self.number, self.open = number, True
         self.layout, self.order, self.calls = [], [], {}  # (layer, kind, call) of each row, its place, calls so far
-        self.values, self.gradients, self.passes = array("d"), [], {}
+        self.values, self.gradients, self.passes, self.scales = array("d"), [], {}, {}
         self.pending = []  # readings still on a device: (array, place in it, tensor)
+        self.samples = []  # (row, sample of an activation) still to be judged
 
     def add(self, layer, kind, h_mean=_NAN, h_rms=_NAN):
         """A new row, the last so far; returns its index."""
         row, call = len(self.layout), self.calls.get(layer, 0)
         self.calls[layer] = call + 1
         self.layout.append((layer, kind, call))
-        self.values.extend(_EMPTY)
-        self.put(row, 0, h_mean)
-        self.put(row, 1, h_rms)
+        if type(h_rms) is float:
+            self.values.extend((h_mean, h_rms, *_OTHERS))
+        else:  # on a device
+            self.values.extend((_NAN, _NAN, *_OTHERS))
+            self.put(row, 0, h_mean)
+            self.put(row, 1, h_rms)
         return row
 
-    def slope(self, row, shares):
-        """Slope, saturated and dead of a row, or None."""
-        if shares is not None:
-            for reading, value in enumerate(shares, READINGS.index("slope")):
-                self.put(row, reading, value)
+    def sample(self, row, sample):
+        """Keep the sample of an activation, or None, for the step's end."""
+        if sample is not None:
+            self.samples.append((row, sample))
 
     def put(self, row, reading, value):
         """One of `READINGS`, by its place there."""
@@ -54,6 +60,10 @@ class Step:
             column.extend([_NONE_YET] * (len(self.layout) - len(column)))
         self._put(column, row, value)
 
+    def arrived(self):
+        """To how many rows a gradient came in the first backward pass."""
+        return sum(value != _NONE_YET for value in self.gradients[0]) if self.gradients else 0
+
     def output(self, row):
         """(h_mean, h_rms) of a row."""
         self.settle()
@@ -66,13 +76,27 @@ class Step:
         else:
             column[place] = value
 
+    def judge(self):
+        """Read slope, saturated and dead from the samples kept."""
+        rows, samples = [row for row, _ in self.samples], [sample for _, sample in self.samples]
+        self.samples = []
+        for row, numbers in zip(rows, slopes.shares(samples), strict=True):
+            for reading, value in enumerate(numbers, READINGS.index("slope")):
+                self.put(row, reading, value)
+
     def settle(self):
-        """Fetch what is still on a device, all at once."""
+        """Judge the samples, and fetch what is still on a device, all at once."""
+        self.judge()
         if self.pending:
             numbers = torch.stack([tensor.double() for _, _, tensor in self.pending]).tolist()
             for (column, place, _), value in zip(self.pending, numbers, strict=True):
                 column[place] = value
             self.pending.clear()
+
+    def close(self, layouts):
+        """The step is over: judge the samples; `layouts` holds one list for all steps of the same rows."""
+        self.judge()
+        self.layout = layouts.setdefault(tuple(self.layout), self.layout)
 
     def rows(self):
         """(row, backward, gradient) arrays: a row for each backward pass that reached it, else one with NaN."""

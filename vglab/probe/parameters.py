@@ -9,73 +9,96 @@ from torch.nn.parameter import is_lazy
 
 from .readings import rms
 
-SAMPLE = 1024  # entries of a weight that are kept to see how far it moves
-_SAFE_NORM = 1e-17  # below it squares may have been lost in float32
+SAMPLE = 512  # entries of a weight that are kept to see how far it moves; each is far from the next, a slow read
+COLUMNS = ("step", "name", "weight_rms", "grad_rms", "update_ratio")
+_NAN = float("nan")
 
 
 class Movement:
     """Reads every parameter at the optimizer's steps: the update is measured, whatever the optimizer does."""
 
     def __init__(self, model, sample=SAMPLE):
-        named = [(name, p) for name, p in model.named_parameters() if not is_lazy(p)]
-        self.names, self._parameters = [name for name, _ in named], [p for _, p in named]
-        self._sample, self._views, self._before = sample, {}, []
-        self.steps, self._values = [], []
+        self._model, self._sample = model, sample
+        self._named, self._places, self._before, self._gradients = [], None, None, None
+        self._steps = []
 
-    def before(self):
-        """Just before the optimizer's step: keep some entries of each weight."""
-        self._before = torch._foreach_mul(self._views_now(), 1)
+    def before(self, *, scale=1.0, closure=False):
+        """Just before the optimizer's step: keep some entries of each weight, and read the gradients.
+
+        With a `closure` there are none yet; `scale` is what the optimizer will divide them by.
+        """
+        if not self._named or self._waiting:  # of one that replaced another the optimizer would not know, either
+            self._name()
+        self._before = self._entries()
+        self._gradients = None if closure else self._gradients_now(scale)
 
     def after(self, step):
         """Just after it: what the weights are, which gradient they had, how far they went."""
-        now, before = self._views_now(), self._before
-        grads = [_local(p.grad) for p in self._parameters if p.grad is not None]
-        moves = torch._foreach_sub(now, before) if len(before) == len(now) else []
-        arrived = iter(_all_rms(grads))
-        gradients = [float("nan") if p.grad is None else next(arrived) for p in self._parameters]
-        self.steps.append(step)
-        self._values.append((_all_rms(now), gradients, _all_rms(before), _all_rms(moves)))
-        self._before = []
+        before, now, self._before = self._before, self._entries(), None
+        whole = isinstance(now, np.ndarray)
+        moves = now - before if whole else [new - old for old, new in zip(before, now, strict=True)]
+        weights, sizes, moved = (self._rms_of(entries) for entries in (now, before, moves))
+        gradients = self._gradients_now() if self._gradients is None else self._gradients
+        self._file(step, weights, gradients, sizes, moved)
+
+    def still(self, step):
+        """Read the parameters as they are, whole; no update is seen."""
+        self._name()
+        weights = [rms(_local(p)) for _, p in self._named]
+        self._file(step, weights, self._gradients_now(), [], [])
+
+    def _name(self):
+        named = list(self._model.named_parameters())
+        self._named = [(name, p) for name, p in named if not is_lazy(p)]
+        self._waiting = len(self._named) < len(named)
 
     def table(self):
         """A row for every parameter and step, see `probe`."""
-        frames = []
-        for step, (weights, gradients, before, moves) in zip(self.steps, self._values, strict=True):
-            size, moved = np.array([*map(float, before)]), np.array([*map(float, moves)])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = np.where(size > 0, moved / size, np.nan) if len(moved) else np.nan
-            columns = {"step": step, "name": self.names, "weight_rms": [*map(float, weights)]}
-            frames.append(pd.DataFrame(columns | {"grad_rms": [*map(float, gradients)], "update_ratio": ratio}))
-        names = ["step", "name", "weight_rms", "grad_rms", "update_ratio"]
-        return pd.concat(frames, ignore_index=True)[names] if frames else pd.DataFrame(columns=names)
+        frames = [pd.DataFrame(dict(zip(COLUMNS, self._columns(*kept), strict=True))) for kept in self._steps]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
 
-    def _views_now(self):
-        """Some entries of each weight, spread over all by an odd stride, as views that follow the weight."""
-        views = []
-        for p in self._parameters:
-            key = p.data_ptr() if type(p) is torch.nn.Parameter else 0
-            kept = self._views.get(id(p))
-            if kept is None or not key or kept[0] != key:
-                kept = self._views[id(p)] = (key, self._few(_local(p).detach()))
-            views.append(kept[1])
-        return views
+    def _columns(self, step, names, weights, gradients, before, moves):
+        size, moved = (np.array([*map(float, numbers)] or [_NAN] * len(names)) for numbers in (before, moves))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(size > 0, moved / size, np.nan)
+        return step, names, [*map(float, weights)], [*map(float, gradients)], ratio
+
+    def _file(self, step, *numbers):
+        names = [name for name, _ in self._named]
+        if self._steps and self._steps[-1][1] == names:
+            names = self._steps[-1][1]  # one list for all steps
+        self._steps.append((step, names, *numbers))
+
+    def _gradients_now(self, scale=1.0):
+        return [_NAN if p.grad is None else rms(_local(p.grad)) / scale for _, p in self._named]
+
+    def _entries(self):
+        """A copy of some entries of each weight: a list, or one after the other where all are float32 on the CPU."""
+        self._find_views()
+        return torch.cat(self._views).double().numpy() if self._plain else [view.clone() for view in self._views]
+
+    def _rms_of(self, entries):
+        """The rms of each weight's entries."""
+        if not isinstance(entries, np.ndarray):
+            return [rms(t) for t in entries]
+        starts = np.cumsum([0, *self._lengths[:-1]])
+        return array("d", np.sqrt(np.add.reduceat(entries * entries, starts) / self._lengths))
+
+    def _find_views(self):
+        """Views of some entries of each weight, which follow it until its ``data`` is another tensor."""
+        places = [p.data_ptr() if type(p) is torch.nn.Parameter else None for _, p in self._named]
+        if places == self._places:
+            return
+        self._views = [self._few(_local(p).detach()) for _, p in self._named]
+        follow = all(view.data_ptr() == place for view, place in zip(self._views, places, strict=True))
+        self._places = places if follow else None  # else some are copies, to be made anew each time
+        self._lengths = [view.numel() for view in self._views]
+        self._plain = bool(places) and all(v.numel() and v.is_cpu and v.dtype is torch.float32 for v in self._views)
 
     def _few(self, t):
-        flat = t.reshape(-1)
+        """Some entries, spread over all by an odd stride."""
+        flat = t.permute(sorted(range(t.ndim), key=lambda d: -t.stride(d))).reshape(-1)  # a view, if it has no gaps
         return flat if self._sample is None else flat[:: -(-len(flat) // self._sample) | 1]
-
-
-def _all_rms(tensors):
-    """The rms of each tensor: Python numbers from the CPU, tensors of one number where all lie elsewhere."""
-    if any(t.layout is not torch.strided or t.is_complex() for t in tensors):
-        return [rms(t) for t in tensors]
-    norms = torch._foreach_norm(tensors) if tensors else []
-    if any(norm.device.type != "cpu" for norm in norms):
-        return [rms(t) for t in tensors]  # float64 sums, and no waiting for the device
-    return array("d", [
-        norm / t.numel() ** 0.5 if _SAFE_NORM < norm < 1e18 else float(rms(t))
-        for norm, t in zip(torch.stack([n.float() for n in norms]).tolist() if norms else [], tensors, strict=True)
-    ])  # fmt: skip
 
 
 def _local(t):

@@ -13,17 +13,19 @@ class Text(str):
 
 def notes(closed, *, compiled):
     """Sentences on what could not be seen, from the nodes that autograd's graph held."""
-    names = {kind: sorted(layer or "(model)" for what, layer in closed if what == kind) for kind, _ in closed}
+    names = {kind: set() for kind, _ in closed}
+    for kind, layer in closed:
+        names[kind].add(layer if kind == "error" else layer.partition("[")[0] or "(model)")
     said = []
     for kind in sorted(names.keys() & FUSED_RNN):
         said.append(
-            f"{', '.join(names[kind])}: a fused recurrent layer, whose time steps cannot be seen. Run the forward pass "
-            "under torch.backends.mkldnn.flags(enabled=False), on a GPU torch.backends.cudnn.flags(enabled=False), or "
-            "let vg.diagnose do so on a copy."
+            f"{', '.join(sorted(names[kind]))}: a fused recurrent layer, whose time steps cannot be seen. Run the "
+            "forward pass under torch.backends.mkldnn.flags(enabled=False), on a GPU "
+            "torch.backends.cudnn.flags(enabled=False), or let vg.diagnose do so on a copy."
         )
     if compiled or "CompiledFunction" in names:
         said.append(
-            "Compiled parts are one piece to autograd, and hooks inside them are ignored. Watch the model before "
+            "Compiled parts are one piece to autograd, and hooks inside them are ignored. Watch the model without "
             "torch.compile, or some steps under torch.compiler.set_stance('force_eager') (their last digits differ)."
         )
     if "CheckpointFunction" in names:
@@ -31,23 +33,34 @@ def notes(closed, *, compiled):
             "Calls without a module inside a reentrant checkpoint have no rows. Use checkpoint(..., "
             "use_reentrant=False)."
         )
-    said += [f"A reading failed and was left out ({words})." for words in names.get("error", [])]
+    said += [f"A reading failed and was left out ({words})." for words in sorted(names.get("error", []))]
     return said
 
 
-def text(seen):
+def text(seen, *, arrived):
     """The summary that `probe.report` returns."""
     table = seen.table
     if table.empty:
-        return Text("\n".join(["Nothing was seen: call the model inside the probe's with block.", *seen.notes]))
+        return Text(
+            "\n".join(
+                [
+                    "Nothing was seen: call the model inside the probe's with block, and not from compiled code.",
+                    *seen.notes,
+                ]
+            )
+        )
     last = table[(table.step == table.step.max()) & (table.backward == 0)]
     lines = [f"{len(last)} rows a step, {table.step.nunique()} steps seen; the last is step {last.step.iloc[0]}."]
-    lines += _gradient(last) + _activations(last) + _updates(seen.params) + list(seen.notes)
+    lines += _gradient(last, arrived) + _activations(last) + _updates(seen.params) + list(seen.notes)
     return Text("\n".join(lines))
 
 
-def _gradient(rows):
+def _gradient(rows, arrived):
+    """`arrived` is the number of rows to which a gradient came: in the table a NaN may be one."""
     heard = rows[rows.grad_rms.notna()]
+    if arrived > len(heard):
+        nans = f"Gradient: NaN in {arrived - len(heard)} of {arrived} rows"
+        return [f"{nans}. torch.autograd.set_detect_anomaly(True) names the operation that made the first."]
     if heard.empty:
         return ["No gradient arrived: call backward() inside the with block."]
     first, last = heard.iloc[0], heard.iloc[-1]

@@ -2,7 +2,8 @@
 
 from contextlib import nullcontext
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 
 from ..activations import Elementwise, Linear
-from .readings import SAFE_SQUARE, inference, readable
+from .readings import SAFE_SQUARE, floats, inference, readable
 
 SATURATED, DEAD = 0.1, 0.01  # shares of an activation's greatest slope, see `probe`
+UNITS = 64  # units that a sample has at least, if there are so many
 # Modules that act on each number alone and draw no random numbers: their slope can be had from their input.
 MODULES = {
     *(nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
@@ -39,6 +41,7 @@ CALLS = {
     "Softshrink": (F.softshrink, "lambd"),
     "Hardshrink": (F.hardshrink, "lambd"),
 }
+_NUMPYS = (torch.float32, torch.float64)
 # Slope from the output h, for numpy arrays and tensors alike, and the greatest there is.
 _FROM_OUTPUT = {
     "Relu": (lambda h: (h > 0) * 1.0, 1.0),
@@ -52,11 +55,19 @@ _INVERSE = {
 _OUTPUT_OF = {nn.ReLU: "Relu", nn.Tanh: "Tanh", nn.Sigmoid: "Sigmoid"}
 
 
+class Sample(NamedTuple):
+    """Some of an activation's numbers, kept until the step's end: cheaper to judge all layers at once."""
+
+    kind: str  # a key of `_FROM_OUTPUT` for outputs, "" for slopes
+    values: object  # (examples, units), a numpy array or, from elsewhere than the CPU, a tensor
+    greatest: float  # the greatest slope there is
+
+
 def of_module(module, z, h, *, axis, size):
-    """(slope, saturated, dead) of an activation module that made h from z; None where it has no slope."""
+    """The `Sample` of an activation module that made h from z; None where it has no slope."""
     if type(module) in _OUTPUT_OF:
-        return _from_output(_OUTPUT_OF[type(module)], h, axis, size)
-    if getattr(module, "inplace", False):  # z is gone, unless autograd kept it or h tells it
+        return _of_output(_OUTPUT_OF[type(module)], h, axis, size)
+    if vars(module).get("inplace"):  # z is gone, unless autograd kept it or h tells it
         z = _INVERSE[type(module)](module, h) if type(module) in _INVERSE else saved(h.grad_fn, "self")
     if not readable(z) or not z.is_floating_point() or inference(z):
         return None
@@ -66,27 +77,70 @@ def of_module(module, z, h, *, axis, size):
         return None
     if isinstance(module, nn.PReLU):  # a weight for each unit, so none may be left out
         axis, size = (1 if z.ndim > 1 else 0), None
-    return _summary(_slopes_at(module, take(z, axis, size) if size else z), axis, size, greatest)
+    return _of_slopes(module, z, axis, size, greatest)
 
 
 def of_call(kind, node, *, axis, size):
-    """(h, slope readings or None) of a call without a module, from what autograd kept; (None, None) if it did not.
+    """(h, `Sample` or None) of a call without a module, from what autograd kept; (None, None) if it did not.
 
     `axis` tells the axis of the units of a tensor.
     """
     h, (function, *names) = saved(node, "result"), CALLS[kind]
     if kind in _FROM_OUTPUT:
-        return h, None if h is None else _from_output(kind, h, axis(h), size)
+        return h, _of_output(kind, h, axis(h), size) if readable(h) else None
     settings = [getattr(node, f"_saved_{name}") for name in names]
     z = saved(node, "self") if hasattr(node, "_saved_self") else h if kind == "LeakyRelu" else None
-    if z is None:
+    if not readable(z):
         return h, None
     phi = lambda z: function(z, *settings)
-    axis = axis(z)
     with torch.no_grad():
         h = phi(z)
-    greatest = _greatest((kind, *settings), phi, z)
-    return h, _summary(_slopes_at(phi, take(z, axis, size) if size else z), axis, size, greatest)
+    return h, _of_slopes(phi, z, axis(z), size, _greatest((kind, *settings), phi, z))
+
+
+def _of_output(kind, h, axis, size):
+    return Sample(kind, _take_array(h, axis, size), _FROM_OUTPUT[kind][1]) if h.is_floating_point() else None
+
+
+def _of_slopes(phi, z, axis, size, greatest):
+    slope = _slopes_at(phi, take(z, axis, size) if size else z)
+    return Sample("", abs(_array(slope if size else take(slope, axis, None))), greatest)
+
+
+def shares(samples):
+    """(slope, saturated, dead) of each `Sample`: the rms of the slope, and shares of its values and of its units."""
+    alike, found = {}, [None] * len(samples)
+    for place, (kind, values, greatest) in enumerate(samples):
+        alike.setdefault((kind, greatest, type(values), values.dtype, tuple(values.shape)), []).append(place)
+    for (kind, greatest, of, *_), places in alike.items():
+        values = [samples[place].values for place in places]
+        slope = _FROM_OUTPUT[kind][0] if kind else lambda slope: slope
+        if of is np.ndarray:
+            numbers = _shares(slope(np.stack(values)), greatest)
+        else:
+            numbers = [_shares_elsewhere(slope(each), greatest) for each in values]
+        for place, three in zip(places, numbers, strict=True):
+            found[place] = three
+    return found
+
+
+def _shares(slope, greatest):
+    """Rms, saturated share and dead share of each of slope: (layers, examples, units)."""
+    layers, examples, units = slope.shape
+    size = examples * units
+    square = (slope * slope).reshape(layers, size).sum(1)
+    if not (square > SAFE_SQUARE * size).all():
+        square = np.square(slope.reshape(layers, size), dtype=float).sum(1)
+    saturated = np.count_nonzero((slope < SATURATED * greatest).reshape(layers, size), 1)
+    for one, total, flat in zip(slope, square.tolist(), saturated.tolist(), strict=True):
+        alive = units if flat < examples else np.count_nonzero((one >= DEAD * greatest).any(0))  # dead in every example
+        yield (total / size) ** 0.5, flat / size, 1 - alive / units
+
+
+def _shares_elsewhere(slope, greatest):
+    """The same of one layer's slopes on a device, as tensors of one number."""
+    alive = (slope >= DEAD * greatest).any(0)
+    return (slope * slope).mean() ** 0.5, (slope < SATURATED * greatest).double().mean(), 1 - alive.double().mean()
 
 
 def saved(node, name):
@@ -102,66 +156,42 @@ def saved(node, name):
 
 def take(t, axis, size):
     """About `size` entries of t as (examples, units), spread over all; every entry where `size` is None."""
-    if t.ndim < 2:
-        return t.detach().reshape(1, -1)
     t = t.detach()[_index(t.shape, axis, size)]
-    return t if t.ndim == 2 else t.movedim(axis, -1).reshape(-1, t.shape[axis])
+    return t.reshape(1, -1) if t.ndim < 2 else t if t.ndim == 2 else t.movedim(axis, -1).reshape(-1, t.shape[axis])
 
 
 def _take_array(t, axis, size):
-    """`take` as a numpy array where that can be: its slices and small sums are several times quicker."""
-    if not (t.is_cpu and t.dtype in (torch.float32, torch.float64) and t.ndim > 1):
-        return _array(take(t, axis, size))
-    a = t.detach().numpy()[_index(t.shape, axis, size)]
-    return a if a.ndim == 2 else np.moveaxis(a, axis, -1).reshape(-1, a.shape[axis])
+    """`take` as a numpy array of its own where that can be: its slices and small sums are several times quicker."""
+    flat = floats(t) if t.ndim > 1 else None
+    if flat is None:
+        return _array(take(t, axis, size).clone())
+    a = flat.reshape(t.shape)[_index(t.shape, axis, size)]
+    a = a if a.ndim == 2 else np.moveaxis(a, axis, -1).reshape(-1, a.shape[axis])
+    return a if size is None else a.copy()  # what is kept may be changed in place before it is looked at
 
 
 @lru_cache(1024)
 def _index(shape, axis, size):
+    """Slices with steps: at least `UNITS` units, and of the other axes about as large a share each."""
     index = [slice(None)] * len(shape)
-    if size is not None and shape.numel() > size:
-        units, examples = shape[axis], shape.numel() // shape[axis]
-        wanted = min(units, max(16, size // examples))
-        index[axis] = slice(None, None, ceil(units / wanted))
-        surplus = examples * wanted / size
-        for d in reversed(range(len(shape))):
-            if d != axis % len(shape) and surplus > 1:
-                step = min(shape[d], ceil(surplus))
-                index[d] = slice(None, None, step)
-                surplus /= step
+    if size is None or shape.numel() <= size:
+        return tuple(index)
+    axis %= len(shape)
+    steps, units = {}, shape[axis]
+    steps[axis] = ceil(units / min(units, max(UNITS, size * units // shape.numel())))
+    others = sorted((d for d in range(len(shape)) if d != axis), key=lambda d: shape[d])
+    for left, d in zip(range(len(others), 0, -1), others, strict=True):
+        surplus = shape.numel() / prod(steps.values()) / size
+        steps[d] = min(shape[d], max(1, ceil(surplus ** (1 / left))))
+    for d, step in steps.items():
+        index[d] = slice(step // 2, None, step)  # not from 0: the rim of an image is unlike the rest
     return tuple(index)
 
 
-def _from_output(kind, h, axis, size):
-    if not h.is_floating_point():
-        return None
-    slope, greatest = _FROM_OUTPUT[kind]
-    return _shares(slope(_take_array(h, axis, size)), greatest)
-
-
-def _summary(slope, axis, size, greatest):
-    return _shares(abs(_array(slope if size else take(slope, axis, None))), greatest)
-
-
 def _array(t):
-    """A numpy array from the CPU, a tensor from elsewhere."""
-    if not t.is_cpu:
-        return t.double()
-    return t.detach().numpy() if t.dtype in (torch.float32, torch.float64) else t.double().numpy()
-
-
-def _shares(slope, greatest):
-    """Rms, saturated share and dead share of slope: (examples, units), a numpy array or a tensor."""
-    if isinstance(slope, torch.Tensor):
-        alive = (slope >= DEAD * greatest).any(0)
-        return (slope * slope).mean() ** 0.5, (slope < SATURATED * greatest).double().mean(), 1 - alive.double().mean()
-    total = np.vdot(slope, slope)
-    if not SAFE_SQUARE * slope.size < total:
-        total = np.vdot(slope.astype(float), slope.astype(float))
-    dead, saturated = 0.0, np.count_nonzero(slope < SATURATED * greatest)
-    if saturated >= len(slope):  # else no unit can be dead
-        dead = 1 - np.count_nonzero((slope >= DEAD * greatest).any(0)) / slope.shape[1]
-    return (total / slope.size) ** 0.5, saturated / slope.size, dead
+    """A numpy array of a tensor of ours from the CPU, a tensor from elsewhere."""
+    t = t.detach() if t.dtype in _NUMPYS and t.is_cpu else t.detach().double()
+    return t.numpy() if t.is_cpu else t
 
 
 def _slopes_at(phi, z):

@@ -4,39 +4,21 @@ import weakref
 from bisect import bisect_left
 from collections import deque
 from contextlib import nullcontext
-from functools import wraps
 from numbers import Integral, Real
-from time import perf_counter
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from . import graph, log, report, slopes
+from .anatomy import Anatomy, holds_compiled
+from .autograd import backward_task, elsewhere, next_number
+from .budget import Budget, harmless
 from .parameters import SAMPLE, Movement
 from .readings import cosine, moments, readable, rms, tensors_in
 
 COSINE = log.READINGS.index("cosine")
-_CHANNELS_FIRST = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.PixelShuffle)
-_FEATURES_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding, nn.RNNBase)
-# What Python's hooks and the engine's way to them take besides the time between a hook's first and last line, in
-# seconds a row; from the benchmark, where "auto" must keep its word.
-_UNSEEN = 4e-6
-
-
-def _harmless(method):
-    """A look that takes its own time and never stops the training: what cannot be read is noted."""
-
-    @wraps(method)
-    def look(self, *args):
-        start = perf_counter()
-        try:
-            method(self, *args)
-        except Exception as error:
-            self._closed.add(("error", f"{type(error).__name__}: {error}"))
-        self._cost += perf_counter() - start + _UNSEEN
-
-    return look
+_FEW = 2  # steps whose hooks are taken off at the end of the block; those before went with their graphs
 
 
 class probe:  # lower case, because it is used like a function: `with probe(model) as seen:`
@@ -66,7 +48,7 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
 
     ``.params`` has one row per parameter: ``step, name, weight_rms, grad_rms, update_ratio``. With an `optimizer`
     there is such a row for each of its steps: grad_rms is the gradient the optimizer got, weight_rms and update_ratio,
-    which is rms(change) / rms(weight), are measured on some 1000 entries of each weight (all, with ``sample=None``);
+    which is rms(change) / rms(weight), are measured on some 500 entries of each weight (all, with ``sample=None``);
     without an optimizer the row tells the end of the block, exactly. ``.report()`` is a summary in words and
     says what could not be seen.
 
@@ -103,33 +85,24 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
     """
 
     def __init__(self, model, optimizer=None, every=1, overhead=0.02, *, scaler=None, sample=4096):
-        _check(model, optimizer, every, overhead, sample)
+        _check(model, optimizer, every, overhead, scaler, sample)
         self.model, self.optimizer, self.scaler = model, optimizer, scaler
         self.every, self.overhead, self.sample = every, overhead, sample
-        self._steps, self._movement, self._closed, self._forwards = [], None, set(), 0
-        self._now, self._looking, self._handles, self._recent = None, None, [], deque(maxlen=2)
+        self._handles, self._looking, self._recent = [], None, deque(maxlen=_FEW)
+        self._start_anew()
+
+    def _start_anew(self):
+        self._anatomy, self._budget = Anatomy(self.model), Budget(self.overhead)
+        self._movement = Movement(self.model, sample=None if self.sample is None else SAMPLE)
+        self._steps, self._now, self._forwards, self._fresh = [], None, 0, False
+        self._depth, self._rooted, self._measuring = 0, False, False
+        self._closed, self._layouts, self._plain, self._channels = set(), {}, set(), None
 
     def __enter__(self):
-        model = self.model
-        self._steps, self._closed, self._movement = (
-            [],
-            set(),
-            Movement(model, sample=None if self.sample is None else SAMPLE),
-        )
-        self._names = {id(module): name for name, module in model.named_modules()}
-        self._leaves = {id(m) for m in model.modules() if _is_leaf(m)}
-        self._compiled = any(_is_compiled(m) for m in model.modules())
-        self._owners = {
-            id(p): (name, own) for name, m in model.named_modules() for own, p in m.named_parameters(recurse=False)
-        }
-        self._recurrent = {name: type(m).__name__ for name, m in model.named_modules() if isinstance(m, nn.RNNBase)}
-        self._now, self._forwards, self._fresh, self._channels = None, 0, False, None
-        self._layouts, self._plain = {}, set()
-        self._cost, self._paid, self._price, self._start = 0.0, 0.0, 0.0, perf_counter()
+        self._start_anew()
         try:
             self._begin()
-            self._handles.append(model.register_forward_pre_hook(_Hook(self._root_starts)))
-            self._handles.append(model.register_forward_hook(_Hook(self._root_ends)))
+            self._hook_root()
             if self.optimizer is not None:
                 self._handles.append(self.optimizer.register_step_pre_hook(self._before_update))
                 self._handles.append(self.optimizer.register_step_post_hook(self._after_update))
@@ -141,8 +114,7 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
     def __exit__(self, *exception):
         self._leave()
         if self.optimizer is None:
-            self._movement = Movement(self.model, sample=None)  # anew: lazy parameters may have been made
-            self._movement.after(self._steps[-1].number if self._steps else 0)
+            self._read_parameters()
 
     @property
     def table(self):
@@ -157,11 +129,12 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
     @property
     def notes(self):
         """Sentences on what could not be seen, and what to do about it."""
-        return report.notes(self._closed, compiled=self._compiled)
+        return report.notes(self._closed, compiled=self._anatomy.compiled or holds_compiled(self.model))
 
     def report(self):
         """What was seen, in words."""
-        return report.text(self)
+        steps = [step for step in self._steps if step.layout]
+        return report.text(self, arrived=steps[-1].arrived() if steps else 0)
 
     def watch(self, loss):
         """Call with the loss before ``backward()`` where the model is not called as a whole; returns the loss.
@@ -170,36 +143,37 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
         """
         if not isinstance(loss, torch.Tensor):
             raise TypeError(f"watch takes the loss, a tensor, before backward(); got {type(loss).__name__}.")
-        if self._looking and not _elsewhere():
-            self._read_graph([loss])
-        self._fresh = False
-        self._begin()
+        self._end(loss)
         return loss
 
+    # When a step begins and ends
+
     def _begin(self):
-        """Start a step, and decide whether to look at it."""
+        """Start a step, unless nothing was seen in the last one, and decide whether to look at it."""
         if self._fresh:
             return
-        if self._now is not None:
-            self._now.layout = self._layouts.setdefault(tuple(self._now.layout), self._now.layout)
-        wanted, self._now = self._wanted(), None
+        looked = self._now is not None
+        self._close()
+        wanted = self._wanted(looked=looked)
         if wanted:
-            self._now = log.Step(self._forwards, 1.0 if self.scaler is None else self.scaler.get_scale())
+            self._now = log.Step(self._forwards)
             self._steps.append(self._now)
             self._recent.append([])
-            self._seen, self._made, self._inside, self._keys = {}, {}, [], []
-            self._first = self._exit = _next_number()
-        self._look(wanted and not self._compiled)
+            self._seen, self._made, self._inside, self._keys, self._gaps = {}, {}, {}, [], False
+            self._first = self._exit = next_number()
+        self._look(wanted and not self._anatomy.compiled)
         self._forwards, self._fresh = self._forwards + 1, True
 
-    def _wanted(self):
-        if self.every != "auto":
-            return self._forwards % self.every == 0
-        now = perf_counter()
-        if self._now is not None:
-            self._price = self._cost - self._paid
-        self._paid = self._cost
-        return self._forwards == 0 or self._cost + self._price <= self.overhead * (now - self._start)
+    @harmless
+    def _close(self):
+        step, self._now = self._now, None
+        if step is not None:
+            step.close(self._layouts)
+
+    def _wanted(self, *, looked):
+        if self.every == "auto":
+            return self._budget.allows(looked=looked) or self._forwards == 0
+        return self._forwards % self.every == 0
 
     def _look(self, wanted):
         """Have every module's output shown to `_after`, or no longer."""
@@ -209,115 +183,197 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
             self._looking.remove()
             self._looking = None
 
+    def _hook_root(self):
+        """Be told of the model's calls. Torch's encoder layer turns from its fast path if it has a hook of its own."""
+        starts, ends = _Hook(self.model, self._root_starts), _Hook(self.model, self._root_ends)
+        if isinstance(self.model, nn.TransformerEncoderLayer):
+            self._handles.append(register_module_forward_pre_hook(starts))
+            self._handles.append(register_module_forward_hook(ends, always_call=True))
+        else:
+            self._handles.append(self.model.register_forward_pre_hook(starts))
+            self._handles.append(self.model.register_forward_hook(ends, always_call=True))
+
     def _leave(self):
         self._look(False)
         for handle in [*self._handles, *(handle for handles in self._recent for handle in handles)]:
             handle.remove()
         self._handles.clear()
         self._recent.clear()
+        self._close()
         for step in self._steps:
             step.open = False
-        self._now, self._seen, self._made = None, {}, {}
+        self._seen, self._made = {}, {}
 
+    @harmless
     def _root_starts(self, *_):
-        if _elsewhere() or _backward_task():
+        if elsewhere() or backward_task():
+            return
+        self._depth += 1
+        if self._depth > 1:  # the model calls itself
             return
         self._begin()
-        self._fresh = False
-        self._first = _next_number()
+        self._fresh, self._rooted = False, True
+        self._first = self._exit = next_number()
 
-    def _root_ends(self, model, args, output):
-        if self._now is None or _elsewhere() or _backward_task():
+    @harmless
+    def _root_ends(self, model, args, output=None):
+        if elsewhere() or backward_task():
             return
-        if self._compiled:
+        self._depth -= 1
+        if self._depth or self._now is None:
+            return
+        if self._anatomy.compiled:
             self._after(model, args, {}, output)
         self._read_graph([h for _, h in tensors_in(output)])
 
-    @_harmless
+    @harmless
+    def _end(self, loss):
+        """End a step at its loss."""
+        if self._looking is not None and not elsewhere():
+            self._read_graph([loss])
+        self._next()
+
+    def _next(self):
+        """Begin the next step, though nobody calls the model as a whole."""
+        self._fresh, self._rooted, self._depth = False, False, 0
+        self._begin()
+
+    @harmless
+    def _read_parameters(self):
+        self._movement.still(self._steps[-1].number)
+
+    @harmless
+    def _before_update(self, optimizer, args, kwargs):
+        self._measuring = self._now is not None
+        if self._measuring:
+            scale, closure = getattr(optimizer, "grad_scale", None), kwargs.get("closure", (*args, None, None)[1])
+            self._movement.before(scale=1.0 if scale is None else float(scale), closure=closure is not None)
+
+    @harmless
+    def _after_update(self, *_):
+        if self._measuring:
+            self._movement.after(self._forwards - 1)
+        self._depth = 0  # also if an interrupt ended the model's last call
+        if not self._rooted:
+            self._next()
+
+    # What is read forward
+
+    @harmless
     def _after(self, module, args, kwargs, output):
-        name = self._names.get(id(module))
-        if name is None or self._now is None or _elsewhere():
+        anatomy = self._anatomy
+        name = anatomy.names.get(id(module))
+        if name is None:
+            if anatomy.is_compiled_form(module):
+                self._closed.add(("CompiledFunction", "(model)"))
+            return
+        if self._now is None or elsewhere():
             return
         self._fresh = False
-        task, leaf = _backward_task(), id(module) in self._leaves
-        tensors = [("", output)] if readable(output) else list(tensors_in(output))
+        task, leaf = backward_task(), id(module) in anatomy.leaves
+        tensors = (("", output),) if readable(output) else list(tensors_in(output))
         for where, h in tensors:
-            key = (id(h), None if h.is_inference() else h._version)
-            if not leaf and key in self._seen and self._seen[key]() is h:
-                continue  # a container hands on what its last child returned
-            self._seen[key] = weakref.ref(h)
-            layer = (name or "(model)") + (where if len(tensors) > 1 else "")
-            if task:
-                self._again(layer, h, task)
-            else:
-                self._new_row(layer, module, (args, kwargs), h)
+            if self._is_new(h) or leaf:  # else a container hands on what its last child returned
+                layer = (name or "(model)") + (where if len(tensors) > 1 else "")
+                if task:
+                    self._again(layer, h, task)
+                else:
+                    self._new_row(layer, module, (args, kwargs), h)
         if leaf and not task:
-            self._note_inside(args)
+            self._note_inside(args, kwargs, [h for _, h in tensors] or [output])
+
+    def _is_new(self, h):
+        """Whether no row tells of this tensor, as it is now, yet."""
+        key = (id(h), None if h.is_inference() else h._version)
+        known = self._seen.get(key)
+        if known is not None and known() is h:
+            return False
+        self._seen[key] = weakref.ref(h)
+        return True
 
     def _new_row(self, layer, module, given, h):
-        kind, step = type(module), self._now
-        if kind not in _ROLES:
-            _ROLES[kind] = _role(kind)
-        act, channels = _ROLES[kind]
-        if channels is not None:
-            self._channels = channels
-        row = step.add(layer, kind.__name__, *moments(h))
-        if self.sample is None:
-            step.put(row, COSINE, cosine(h))
-        if act:
-            z = given[0][0] if given[0] else next(iter(given[1].values()), None)
-            step.slope(row, slopes.of_module(module, z, h, axis=self._axis(h), size=self.sample))
-        node, keys = h.grad_fn, self._keys
+        role, step, keys, node = self._anatomy.role(module), self._now, self._keys, h.grad_fn
+        if role.channels_first is not None:
+            self._channels = role.channels_first
+        row = step.add(layer, role.kind, *moments(h))
         number = -1 if node is None else node._sequence_nr()
         step.order.append(float(len(keys)))
         keys.append(max(number, keys[-1]) if keys else number)
         if node is not None:
-            if getattr(module, "inplace", False) or not any(h is t for t in given[0]):  # else it made nothing
+            if vars(module).get("inplace") or not any(h is t for t in given[0]):  # else it made nothing
                 self._made[number] = layer
             self._listen(node, h.output_nr, step, row)
+        if role.has_slope:
+            z = given[0][0] if given[0] else next(iter(given[1].values()), None)
+            step.sample(row, slopes.of_module(module, z, h, axis=self._axis(h), size=self.sample))
+        if self.sample is None:
+            self._read_whole(step, row, h)
 
-    def _note_inside(self, args):
+    def _read_whole(self, step, row, h):
+        step.put(row, COSINE, cosine(h))
+        step.judge()  # else it would keep every activation until the step's end
+
+    def _note_inside(self, args, kwargs, outputs):
         """Remember which of autograd's nodes a leaf module made: they need no rows beside its own."""
         before = -1
-        for t in args:
+        for t in args if not kwargs else (*args, *kwargs.values()):
             if isinstance(t, torch.Tensor) and t.grad_fn is not None:
                 before = max(before, t.grad_fn._sequence_nr())
-        before, self._exit = before if before >= 0 else self._exit - 1, _next_number()
-        self._inside.append((before, self._exit - 1))
+        for h in outputs:
+            if isinstance(h, torch.Tensor) and h.grad_fn is not None:
+                self._inside.setdefault(h.grad_fn._sequence_nr(), before)
+        last, self._exit = self._exit, next_number()
+        if not (before in (-1, last - 1) or self._exit - last <= 1):
+            self._gaps = True  # something was called between the last leaf module and this one
 
     def _again(self, layer, h, task):
         """What a checkpoint computes again in a backward pass belongs to the row that is there."""
         wanted = moments(h)
-        for step in reversed(self._steps[-2:]):
+        for step in reversed(self._steps[-_FEW:]):
             for row in reversed(range(len(step.layout))):
                 if h.grad_fn is not None and step.layout[row][0] == layer and step.output(row) == wanted:
                     self._listen(h.grad_fn, h.output_nr, step, row, task)
                     return
 
-    @_harmless
     def _read_graph(self, outputs):
         """Rows for the calls that no module made, from the graph behind `outputs`."""
-        first, step = self._first, self._now
-        shape = (_next_number() - first, *(number - first for number in self._keys))
-        if shape in self._plain:
-            return  # as many nodes as before, with the modules' outputs at the same places, and none without a module
+        shape = (next_number() - self._first, *(number - self._first for number in self._keys))
+        if shape in self._plain and not self._gaps and self._exit == next_number():
+            return  # every node was made by a leaf module, as in a step in which nothing was found
+        anatomy = self._anatomy
         found, closed = graph.calls(
-            outputs, first, owners=self._owners, rows=self._made, inside=self._inside, recurrent=self._recurrent
+            outputs,
+            self._first,
+            owners=anatomy.owners,
+            rows=self._made,
+            inside=self._inside,
+            recurrent=anatomy.recurrent,
         )
         self._closed |= closed
         if not found:
             self._plain.add(shape)
         for call in found:
-            h, shares = None, None
-            if call.activation:
-                h, shares = slopes.of_call(call.activation, call.node, axis=self._axis, size=self.sample)
-            row = step.add(call.layer, call.kind, *(() if h is None else moments(h)))
-            step.slope(row, shares)
-            if h is not None and self.sample is None:
-                step.put(row, COSINE, cosine(h))
-            step.order.append(bisect_left(self._keys, call.number) - 0.5)
-            self._made[call.number] = call.layer
-            self._listen(call.node, 0, step, row)
+            self._new_call(call)
+
+    def _new_call(self, call):
+        step, h, sample = self._now, None, None
+        if call.activation:
+            h, sample = slopes.of_call(call.activation, call.node, axis=self._axis, size=self.sample)
+            h = h if readable(h) else None
+        row = step.add(call.layer, call.kind, *(() if h is None else moments(h)))
+        step.order.append(bisect_left(self._keys, call.number) - 0.5)
+        self._made[call.number] = call.layer
+        self._listen(call.node, 0, step, row)
+        step.sample(row, sample)
+        if h is not None and self.sample is None:
+            self._read_whole(step, row, h)
+
+    def _axis(self, h):
+        """The axis of the units of h: channels after a convolution, else features."""
+        first = h.ndim >= 4 if self._channels is None else self._channels and h.ndim >= 3
+        return 1 if first else -1
+
+    # What is read backward
 
     def _listen(self, node, place, step, row, task=0):
         """File the gradient of `node`'s output when a backward pass comes by."""
@@ -325,80 +381,35 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
         def hear(gradients):
             gradient = gradients[place]
             if gradient is not None and step.open:  # None: another output of the same call has one, this has not
-                self._heard(step, row, task or _backward_task(), gradient)
+                self._heard(step, row, task or backward_task(), gradient)
 
         self._recent[-1].append(node.register_prehook(hear))
 
-    @_harmless
+    @harmless
     def _heard(self, step, row, task, gradient):
+        if self.scaler is not None and task not in step.scales:  # only now it is the one that the loss got
+            step.scales[task] = self.scaler.get_scale()
         value = rms(gradient)
-        step.gradient(row, task, value if step.scale == 1.0 else value / step.scale)
-
-    def _axis(self, h):
-        """The axis of the units of h: channels after a convolution, else features."""
-        first = h.ndim >= 4 if self._channels is None else self._channels and h.ndim >= 3
-        return 1 if first else -1
-
-    @_harmless
-    def _before_update(self, *_):
-        if self._now is not None:
-            self._movement.before()
-
-    @_harmless
-    def _after_update(self, *_):
-        if self._now is not None:
-            self._movement.after(self._now.number)
+        step.gradient(row, task, value / step.scales[task] if step.scales else value)
 
 
 class _Hook:
-    """A hook on the model; in a copy or a pickle of it, made while it is watched, a function that does nothing."""
+    """A hook for one module; in a copy or a pickle made while it is watched, a function that does nothing."""
 
-    def __init__(self, look):
-        self.look = look
+    def __init__(self, module, look):
+        self.module, self.look = weakref.ref(module), look
 
-    def __call__(self, *args):
-        self.look(*args)
+    def __call__(self, module, *args):
+        if torch.compiler.is_compiling():
+            return
+        if module is self.module():
+            self.look(module, *args)
 
     def __reduce__(self):
         return getattr, (nullcontext(), "__exit__")
 
 
-_ROLES = weakref.WeakKeyDictionary()  # class of module -> what `_role` says
-
-
-def _role(kind):
-    """Whether its slope can be had, and where its output has the units: channels first (True), last, or either."""
-    channels = True if issubclass(kind, _CHANNELS_FIRST) else False if issubclass(kind, _FEATURES_LAST) else None
-    return kind in slopes.MODULES, channels
-
-
-def _is_leaf(module):
-    """A module that makes no calls of interest inside: torch's own without children, or one without parameters."""
-    if any(True for _ in module.children()):
-        return False
-    return type(module).__module__.startswith("torch.nn") or not any(True for _ in module.parameters())
-
-
-def _is_compiled(module):
-    return hasattr(module, "_torchdynamo_orig_callable") or getattr(module, "_compiled_call_impl", None) is not None
-
-
-def _elsewhere():
-    """Whether the call now running is not an ordinary one: torch traces, compiles or transforms it."""
-    return torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling() or torch._C._get_tracing_state()
-
-
-def _next_number():
-    """The sequence number that autograd's next node will get in this thread; test_probe.py says if the name goes."""
-    return torch._C._autograd._get_sequence_nr()
-
-
-def _backward_task():
-    """A number above 0 that tells the backward pass now running from others; 0 outside of one."""
-    return torch._C._current_graph_task_id() + 1  # not a public name: test_probe.py says if it goes
-
-
-def _check(model, optimizer, every, overhead, sample):
+def _check(model, optimizer, every, overhead, scaler, sample):
     if not isinstance(model, nn.Module):
         raise TypeError(f"probe watches a torch nn.Module; got {type(model).__name__}: pass the model itself.")
     if not any(True for _ in model.parameters()):
@@ -408,6 +419,8 @@ def _check(model, optimizer, every, overhead, sample):
         )
     if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer; got {type(optimizer).__name__}: pass the object.")
+    if scaler is not None and not callable(getattr(scaler, "get_scale", None)):
+        raise TypeError(f"scaler must be a torch.amp.GradScaler; got {type(scaler).__name__}: pass the object.")
     if every != "auto" and not (isinstance(every, Integral) and every is not True and every >= 1):
         raise ValueError(f'every must be "auto" or a whole number of at least 1; got {every!r}.')
     if not isinstance(overhead, Real) or not 0 < overhead < 1:
