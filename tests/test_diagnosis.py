@@ -237,7 +237,7 @@ def test_gradients_go_nowhere_else_either():
         assert all(torch.equal(before[key], value) for key, value in metric.state_dict().items())
 
 
-@pytest.mark.parametrize("make", ["zero_head", "tanh_with_default_weights", "relu_with_a_rate_of_100"])
+@pytest.mark.parametrize("make", ["dropout_and_weight_decay", "tanh_with_default_weights", "relu_with_a_rate_of_100"])
 def test_the_same_call_gives_the_same_again(make):
     parts = design.FAMILIES[make](0)
     first, second = (vg.diagnose(*parts, remedies=False) for _ in range(2))
