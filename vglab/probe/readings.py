@@ -46,13 +46,10 @@ def moments(t):
 
     Of complex numbers the mean of all real and imaginary parts, and the rms of |z|.
     """
-    n, flat = t.numel(), floats(t)
+    n, flat = t.numel(), _entries(t)
     if flat is not None:
-        total, square = 0.0, 0.0
-        for part in (flat,) if n <= CHUNK else _parts(flat, n):
-            total += float(part.dot(_ONES[: len(part)]))
-            square += float(part.dot(part))
-        if SAFE_SQUARE * n < square < SAFE_TOTAL:
+        total, square = _sums(flat, n)
+        if SAFE_SQUARE * n < square < SAFE_TOTAL:  # else squares may have been lost
             return total / n, (square / n) ** 0.5
     double, factor = _double(t)
     return number(double.mean() * factor), number(torch.linalg.vector_norm(double) * (factor / n**0.5))
@@ -60,12 +57,10 @@ def moments(t):
 
 def rms(t):
     """Root mean square over all entries, those that a sparse tensor leaves out included; of complex numbers |z|."""
-    n, flat = t.numel(), floats(t)
+    n, flat = t.numel(), _entries(t)
     if flat is not None:
-        square = 0.0
-        for part in (flat,) if n <= CHUNK else _parts(flat, n):
-            square += float(part.dot(part))
-        if SAFE_SQUARE * n < square < SAFE_TOTAL:  # else squares may have been lost
+        square = _square(flat, n)
+        if SAFE_SQUARE * n < square < SAFE_TOTAL:
             return (square / n) ** 0.5
     if t.layout is not torch.strided:
         t = t.coalesce().values() if t.layout is torch.sparse_coo else t.to_dense()
@@ -78,7 +73,7 @@ def rms(t):
 def floats(t):
     """The entries of a float32 tensor that lies in one piece on the CPU, as a numpy vector; None for any other.
 
-    Numpy's dot product takes half the time of torch's. Not by ``numpy()``: after it the storage can not be resized
+    Numpy's dot product takes less time than torch's. Not by ``numpy()``: after it the storage can not be resized
     any more, by which some programs free what they compute again.
     """
     if not (t.dtype is torch.float32 and t.layout is torch.strided and t.is_cpu and t.is_contiguous()) or t.is_neg():
@@ -95,8 +90,29 @@ _ONES = np.ones(CHUNK, np.float32)
 _ARRAYS = {}  # length -> class of such an array: making one costs more than a reading
 
 
-def _parts(flat, n):
-    return [flat[start : start + CHUNK] for start in range(0, n, CHUNK)]
+def _entries(t):
+    """`floats` in any order, so also those of a dense tensor that was permuted."""
+    flat = floats(t)
+    if flat is None and t.dtype is torch.float32 and t.layout is torch.strided and t.is_cpu and t.ndim > 1:
+        strides = t.stride()
+        flat = floats(t.permute(sorted(range(t.ndim), key=lambda d: -strides[d])))
+    return flat
+
+
+def _sums(flat, n):
+    """Sum and sum of squares."""
+    if n <= CHUNK:
+        return float(flat.dot(_ONES[:n])), float(flat.dot(flat))
+    rows, rest = flat[: n - n % CHUNK].reshape(-1, CHUNK), flat[n - n % CHUNK :]
+    total, square = float(np.vecdot(rows, _ONES).sum(dtype=float)), float(np.vecdot(rows, rows).sum(dtype=float))
+    return total + float(rest.dot(_ONES[: len(rest)])), square + float(rest.dot(rest))
+
+
+def _square(flat, n):
+    if n <= CHUNK:
+        return float(flat.dot(flat))
+    rows, rest = flat[: n - n % CHUNK].reshape(-1, CHUNK), flat[n - n % CHUNK :]
+    return float(np.vecdot(rows, rows).sum(dtype=float)) + float(rest.dot(rest))
 
 
 def _double(t):
