@@ -102,6 +102,18 @@ def test_half_of_the_units_off_is_no_sign_of_death():
     assert verdict(net(40, "relu", 2**0.5)) == HEALTHY
 
 
+@pytest.mark.parametrize(("bias", "truth"), [(-0.8, ("dead", "dead ReLUs")), (-0.2, HEALTHY)])
+def test_relus_that_are_on_for_no_example_are_dead_though_the_gradient_keeps_its_length(bias, truth):
+    model, digits = net(6, "relu", 2**0.5), vg.tasks.digits()
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.fill_(bias) if name.endswith("bias") else None
+    got = found(model, digits.x[:256], y=digits.y[:256])
+    assert (got.state, got.cause) == truth
+    if got.state == "dead":
+        assert got.evidence.set_index("reading").value["units on"] < rules.LONE
+
+
 def test_a_first_layer_at_its_flat_end_is_dead():
     got = found(net(3, "sigmoid", 1.0), X + 300)
     assert (got.state, got.cause, got.where) == ("dead", "saturating activation", ["act1"])

@@ -12,7 +12,7 @@ from torch import nn
 from . import measure, rules
 from .copies import apart, copied, seeded
 from .remedies import candidates, tried
-from .trials import _check_optimizer as check_optimizer
+from .trials import check_optimizer
 from .verdict import COLUMNS, Diagnosis
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -34,7 +34,8 @@ def diagnose(model, batch, loss_fn, optimizer=None, remedies=True, *, seconds=SE
         Judged in training mode.
     batch : pair or dict
         ``(inputs, target)``: the model is called as ``model(inputs)``, with a tuple or list as ``model(*inputs)``, with
-        a dict as ``model(**inputs)``. A dict alone has no target and is passed as ``model(**batch)``.
+        a dict as ``model(**inputs)``. A dict alone has no target and is passed as ``model(**batch)``. Some hundreds of
+        examples are best: a few are learnt by heart in the trials even by a network that would learn nothing else.
     loss_fn : callable or None
         ``loss_fn(output, target)``, or ``loss_fn(output)`` without a target; None takes the model's ``output.loss``.
     optimizer : torch.optim.Optimizer, optional

@@ -31,7 +31,10 @@ _STATES = ("RNN", "LSTM", "GRU")
 
 @dataclass
 class Axis:
-    """One way through the network, input first: ``rows`` of the probe's table with ``norm``, the length of dL/dh."""
+    """One way through the network, input first: ``rows`` of the probe's table with ``norm``, the length of dL/dh.
+
+    ``on`` is the mean square slope times the units: of a ReLU's, how many are on for an example.
+    """
 
     kind: str  # "depth" or "time"
     rows: pd.DataFrame
@@ -107,7 +110,7 @@ def looks(model, batch, loss_fn, optimizer, *, steps=LOOKS, rate=1.0):
                 loss = training.step()
             peak = max(peak, abs(loss)) if isfinite(loss) else inf
             if seen is not None:
-                found.append(_look(step, loss, peak, _rows(*seen), training.wiring))
+                found.append(_look(step, loss, peak, _rows(*seen), training))
                 notes += [note for note in seen[0].notes if note not in notes]
             elif not isfinite(loss):
                 found.append(replace(found[-1], end=step, loss=loss, peak=inf))
@@ -124,7 +127,7 @@ def look(model, batch, loss_fn):
         training = _Training(model, batch, loss_fn, None)
         with _watched(model) as seen:
             loss = training.gradients().item()
-    return _look(0, loss, abs(loss), _rows(*seen), training.wiring)
+    return _look(0, loss, abs(loss), _rows(*seen), training)
 
 
 def decades_of(model, batch, loss_fn):
@@ -155,6 +158,7 @@ class _Training:
         self.wiring = wired(model, self.fed(), loss_fn)
         mine = [p for p in model.parameters() if p.requires_grad]
         self.reached = None if self.wiring.reentrant else mine  # with such a checkpoint torch knows no choice
+        self.examples = _examples(batch)
         closure = optimizer and inspect.signature(optimizer.step).parameters.get("closure")
         self.asks = bool(closure) and closure.default is closure.empty  # LBFGS wants the loss several times a step
         self.bad = None  # parameters whose first gradient is not finite
@@ -185,6 +189,13 @@ class _Training:
                 name = type(self.optimizer).__name__
                 self.stopped = [f"{name} could not make a step: {what}. What training does was not seen."]
         return loss.item()
+
+
+def _examples(batch):
+    """How many examples the batch holds: the length of its first tensor."""
+    lengths = []
+    mapped(lambda t: lengths.append(len(t) if t.ndim else 1), batch)
+    return max(1, lengths[0]) if lengths else 1
 
 
 def _check_numbers(start, training):
@@ -243,10 +254,12 @@ def _rows(seen, ends):
     return filled(table[(table.backward == 0) & (table.step == table.step.min())].copy(), ends)
 
 
-def _look(step, loss, peak, table, wiring):
+def _look(step, loss, peak, table, training):
+    wiring = training.wiring
     size = [wiring.sizes.get(layer, wiring.sizes.get(layer.rpartition(".")[0], np.nan)) for layer in table.layer]
     table["size"] = pd.Series(size, table.index).ffill().bfill().fillna(1.0)
     table["norm"] = table.grad_rms * table["size"] ** 0.5
+    table["on"] = table.slope**2 * table["size"] / training.examples
     table["weighted"] = table.layer.isin(wiring.weighted) | table.kind.isin(("linear", "conv"))
     table["step"] = step
     _name_rows(table, wiring)

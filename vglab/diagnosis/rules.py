@@ -9,7 +9,8 @@ of the loss and of the gradient play no part either, only ratios.
   optimizer that divides each weight's step by the size of its gradient (Adam, RMSprop, Adagrad ...) stands one decade
   more. ``make bench`` repeats the measurement on the families of tests/families.
 - A layer is **dead** where the mean square slope is under 0.05 squared or nine units in ten are off for every example,
-  and the gradient behind it is a tenth or less of what it was. Half of the values being zero is no sign of it: in a
+  and the gradient behind it is a tenth or less of what it was; also a ReLU layer with under one value in twenty on
+  and under half a unit on for an example in the mean, for then most examples look alike from there on. Half of the values being zero is no sign of it: in a
   healthy ReLU network of 50 layers four units in ten are off for a whole batch.
 
 **Causes** are told apart by what the gradient meets on its way: its factor per layer is the activation's rms slope
@@ -25,6 +26,7 @@ import numpy as np
 DECADES, DECADES_ADAPTIVE = 2.0, 3.0
 ADAPTIVE = ("Adam", "RMSprop", "Rprop", "Adagrad", "Adadelta", "Adafactor", "Lion", "Muon", "Shampoo", "Sophia")
 FLAT, DEAD = 0.05, 0.9  # rms slope and share of dead units that make a layer dead
+SPARSE, LONE = 0.05, 0.5  # share of values, and units for an example, that are on in a ReLU layer that tells nothing
 CUT = 0.1  # of the gradient gets past a dead layer at most
 GROWTH = 1.5  # decades by which signals may grow in the first steps
 LOWER = {1e-2: "a hundredth", 1e-4: "a ten thousandth"}  # of the learning rate, to see whether it is to blame
@@ -34,6 +36,7 @@ WEAK = 0.5  # rms slope under which an activation, not saturated, cannot carry a
 PUSHED = 0.3  # share of saturated values that makes a bounded activation saturated
 BOUNDED = ("Sigmoid", "Tanh", "Softsign", "Hardtanh", "Hardsigmoid", "LogSigmoid", "ReLU6", "sigmoid", "tanh")
 BOUNDED += ("hardtanh", "hardsigmoid", "log_sigmoid", "Elementwise")
+RELU = ("ReLU", "relu")
 RECTIFIERS = ("ReLU", "LeakyReLU", "PReLU", "ReLU6", "relu", "leaky_relu", "Threshold", "Hardshrink", "Softshrink")
 FLUSHED = 0.5  # share of a gradient's entries that a number format may turn to zero
 SCALE = 2.0**10  # of the loss, to see what was flushed
@@ -129,7 +132,7 @@ def _dead(look):
     suspects = once[_flat(once) & (once.norm > 0)]
     for row in suspects.sort_values("order", ascending=False).itertuples():
         before = table[table.order < row.order].norm
-        if len(before) and before.max() < CUT * row.norm:
+        if len(before) and (before.max() < CUT * row.norm or _silent(row)):
             flat = suspects[~suspects.kind.isin(RECTIFIERS)]  # many saturated layers share the loss of the gradient
             return None if row.kind not in RECTIFIERS and len(flat) > max(1, len(once) / 3) else row
     return None
@@ -143,6 +146,9 @@ def _dead_finding(look, row, cause):
         ("dead units", row.dead, DEAD, row.module, "Share of units whose slope is next to zero for every example."),
     ]
     margin = log10(CUT / before) if before > 0 else 4.0
+    if _silent(row):
+        evidence.append(("units on", row.on, LONE, row.module, "For an example, in the mean; those without any all look alike."))
+        margin = max(margin, log10(LONE / row.on) if row.on > 0 else 4.0)
     return Finding("dead", cause, _dead_layers(look, row), evidence, margin, look, look.worst)
 
 
@@ -153,7 +159,13 @@ def _dead_layers(look, row):
 
 
 def _flat(acts):
-    return (acts.slope < FLAT) | (acts.dead >= DEAD)
+    return (acts.slope < FLAT) | (acts.dead >= DEAD) | _silent(acts)
+
+
+def _silent(acts):
+    """Whether ReLUs are on so rarely that most examples look alike behind them. acts: a table, or a row of it."""
+    relu = acts.kind.isin(RELU) if hasattr(acts.kind, "isin") else acts.kind in RELU
+    return relu & (acts.slope**2 < SPARSE) & (acts.on < LONE)
 
 
 # ---------------------------------------------------------------- causes

@@ -79,7 +79,7 @@ def tried(model, batch, loss_fn, optimizer, remedies, *, steps=60, seconds=20.0,
 
     Raises `ValueError` as `vglab.diagnosis.feed.loss_of` does, and if the optimizer holds no parameter of the model.
     """
-    _check_optimizer(model, optimizer)
+    check_optimizer(model, optimizer)
     trials = _Trials(model, batch, loss_fn, optimizer, steps, measure)
     failed = _uncopied(model, optimizer, remedies)
     rows, waiting, stopped = [], [] if failed else list(remedies), False
@@ -234,7 +234,8 @@ def _scaled(loss_fn, scale):
     return lambda *given: scale * (own_loss(*given) if loss_fn is None else loss_fn(*given))
 
 
-def _check_optimizer(model, optimizer):
+def check_optimizer(model, optimizer):
+    """Raise `ValueError` if the optimizer holds no parameter of `model`."""
     held = {id(p) for group in (optimizer.param_groups if optimizer else ()) for p in group["params"]}
     if optimizer is not None and held.isdisjoint(map(id, model.parameters())):
         raise ValueError(
@@ -251,5 +252,3 @@ def _uncopied(model, optimizer, remedies):
         return {remedy.name: f"the model cannot be copied: {type(error).__name__}: {error}" for remedy in remedies}
     return {}
 
-
-_apart, _copied, _seeded = apart, copied, seeded  # names that `measure` knows

@@ -2,6 +2,9 @@
 
 import torch
 
+# Whether autograd tells if a tensor that it kept is there, or would have to be computed again; torch 2.9 does not.
+TELLS_WHAT_IT_KEPT = hasattr(torch._C._autograd.SavedTensor, "unpack_hook")
+
 
 def elsewhere():
     """Whether the call now running is not an ordinary one: torch traces or transforms it."""

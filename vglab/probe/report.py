@@ -28,6 +28,11 @@ def notes(closed, *, compiled):
             "Compiled parts are one piece to autograd, and hooks inside them are ignored. Watch the model without "
             "torch.compile, or some steps under torch.compiler.set_stance('force_eager') (their last digits differ)."
         )
+    if "SavedTensor" in names:
+        said.append(
+            f"{', '.join(sorted(names['SavedTensor'])[:3])}: activations called without a module have no slope and no "
+            "output here, because this version of torch does not tell what it kept of them. Torch 2.13 does."
+        )
     if "CheckpointFunction" in names:
         said.append(
             "Calls without a module inside a reentrant checkpoint have no rows. Use checkpoint(..., "
@@ -50,9 +55,13 @@ def text(seen, *, arrived):
             )
         )
     last = table[(table.step == table.step.max()) & (table.backward == 0)]
-    lines = [f"{len(last)} rows a step, {table.step.nunique()} steps seen; the last is step {last.step.iloc[0]}."]
+    lines = [f"{len(last)} rows a step, {_counted(table.step.nunique(), "step")} seen; the last is step {last.step.iloc[0]}."]
     lines += _gradient(last, arrived) + _activations(last) + _updates(seen.params) + list(seen.notes)
     return Text("\n".join(lines))
+
+
+def _counted(n, word):
+    return f"{n} {word}{'' if n == 1 else 's'}"
 
 
 def _gradient(rows, arrived):

@@ -12,6 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 
 from ..activations import Elementwise, Linear
+from .autograd import TELLS_WHAT_IT_KEPT
 from .readings import SAFE_SQUARE, floats, inference, readable
 
 SATURATED, DEAD = 0.1, 0.01  # shares of an activation's greatest slope, see `probe`
@@ -146,7 +147,7 @@ def _shares_elsewhere(slope, greatest):
 def saved(node, name):
     """What autograd kept for `node`, or None: inside a checkpoint, asking would compute it all again."""
     raw = getattr(node, f"_raw_saved_{name}", None)
-    if raw is None or raw.unpack_hook is not None:
+    if raw is None or not TELLS_WHAT_IT_KEPT or raw.unpack_hook is not None:
         return None
     try:
         return getattr(node, f"_saved_{name}")

@@ -12,7 +12,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from . import graph, log, report, slopes
 from .anatomy import Anatomy, holds_compiled
-from .autograd import backward_task, elsewhere, next_number
+from .autograd import TELLS_WHAT_IT_KEPT, backward_task, elsewhere, next_number
 from .budget import Budget, harmless
 from .parameters import SAMPLE, Movement
 from .readings import cosine, moments, readable, rms, tensors_in
@@ -47,10 +47,10 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
     ========== ========================================================================================
 
     ``.params`` has one row per parameter: ``step, name, weight_rms, grad_rms, update_ratio``. With an `optimizer`
-    there is such a row for each of its steps: grad_rms is the gradient the optimizer got, weight_rms and update_ratio,
-    which is rms(change) / rms(weight), are measured on some 500 entries of each weight (all, with ``sample=None``);
-    without an optimizer the row tells the end of the block, exactly. ``.report()`` is a summary in words and
-    says what could not be seen.
+    there is such a row for each of its steps that was looked at: grad_rms is the gradient the optimizer got,
+    weight_rms and update_ratio, which is rms(change) / rms(weight), are measured on some 500 entries of each weight
+    (all, with ``sample=None``); without an optimizer the row tells the end of the block, exactly. ``.report()`` is a
+    summary in words and says what could not be seen.
 
     Parameters
     ----------
@@ -357,7 +357,9 @@ class probe:  # lower case, because it is used like a function: `with probe(mode
 
     def _new_call(self, call):
         step, h, sample = self._now, None, None
-        if call.activation:
+        if call.activation and not TELLS_WHAT_IT_KEPT:
+            self._closed.add(("SavedTensor", call.layer))
+        elif call.activation:
             h, sample = slopes.of_call(call.activation, call.node, axis=self._axis, size=self.sample)
             h = h if readable(h) else None
         row = step.add(call.layer, call.kind, *(() if h is None else moments(h)))
