@@ -8,10 +8,11 @@ of the loss and of the gradient play no part either, only ratios.
 - With SGD the bound is 2 decades: of 32 networks at their start, |R| < 2 left out none that it could train. An
   optimizer that divides each weight's step by the size of its gradient (Adam, RMSprop, Adagrad ...) stands one decade
   more. ``make bench`` repeats the measurement on the families of tests/families.
-- A layer is **dead** where the mean square slope is under 0.05 squared or nine units in ten are off for every example,
-  and the gradient behind it is a tenth or less of what it was; also a ReLU layer with under one value in twenty on
-  and under half a unit on for an example in the mean, for then most examples look alike from there on. Half of the values being zero is no sign of it: in a
-  healthy ReLU network of 50 layers four units in ten are off for a whole batch.
+- A layer is **dead** where the mean square slope is under 0.05 squared or nine units in ten are off for every
+  example, and the gradient behind it is a tenth or less of what it was; also a ReLU layer with under one value in
+  twenty on and under half a unit on for an example in the mean, for then most examples look alike from there on. Half
+  of the values being zero is no sign of it: in a healthy ReLU network of 50 layers four units in ten are off for a
+  whole batch.
 
 **Causes** are told apart by what the gradient meets on its way: its factor per layer is the activation's rms slope
 times what weights (and norms) do. Where the structure leaves a doubt, a copy is changed in the one point that is
@@ -147,7 +148,9 @@ def _dead_finding(look, row, cause):
     ]
     margin = log10(CUT / before) if before > 0 else 4.0
     if _silent(row):
-        evidence.append(("units on", row.on, LONE, row.module, "For an example, in the mean; those without any all look alike."))
+        evidence.append(
+            ("units on", row.on, LONE, row.module, "For an example, in the mean; with none, all look alike.")
+        )
         margin = max(margin, log10(LONE / row.on) if row.on > 0 else 4.0)
     return Finding("dead", cause, _dead_layers(look, row), evidence, margin, look, look.worst)
 

@@ -251,4 +251,3 @@ def _uncopied(model, optimizer, remedies):
     except Exception as error:
         return {remedy.name: f"the model cannot be copied: {type(error).__name__}: {error}" for remedy in remedies}
     return {}
-

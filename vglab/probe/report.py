@@ -55,13 +55,11 @@ def text(seen, *, arrived):
             )
         )
     last = table[(table.step == table.step.max()) & (table.backward == 0)]
-    lines = [f"{len(last)} rows a step, {_counted(table.step.nunique(), "step")} seen; the last is step {last.step.iloc[0]}."]
+    steps = table.step.nunique()
+    words = "1 step" if steps == 1 else f"{steps} steps"
+    lines = [f"{len(last)} rows a step, {words} seen; the last is step {last.step.iloc[0]}."]
     lines += _gradient(last, arrived) + _activations(last) + _updates(seen.params) + list(seen.notes)
     return Text("\n".join(lines))
-
-
-def _counted(n, word):
-    return f"{n} {word}{'' if n == 1 else 's'}"
 
 
 def _gradient(rows, arrived):
