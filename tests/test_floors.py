@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "vglab"
 FLOORS = [
     {"activations"},  # below floor 0
     {"nets", "tasks", "probe", "theory", "figures", "progress"},  # floor 0: never each other
-    {"check"},
+    {"check", "experiments"},
     {"widgets", "diagnosis"},
     {"course"},
 ]

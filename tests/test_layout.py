@@ -17,7 +17,7 @@ from vglab.course import author
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
-PAGES = ["README.md", "CONTRIBUTING.md", "LICENSE-CC-BY-4.0.md", "CHANGELOG.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "LICENSE-CC-BY-4.0.md", "CHANGELOG.md", "docs/many_runs.md"]
 
 
 def split(requirement):

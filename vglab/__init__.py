@@ -11,7 +11,8 @@ from .probe import gradient_profile, probe
 __version__ = "0.1.0"
 
 _FIGURES = ("depth_plot", "diagnosis_plot", "histogram_plot", "remedies_plot", "scan_plot", "training_plot")
-_LAZY = {"check", "figures", "progress", "tasks", "theory", "widgets"}
+_EXPERIMENTS = ("sweep",)
+_LAZY = {"check", "experiments", "figures", "progress", "tasks", "theory", "widgets"}
 
 __all__ = [
     "__version__",
@@ -23,6 +24,7 @@ __all__ = [
     "mlp",
     "probe",
     "progress",
+    "sweep",
     "tasks",
     "theory",
     "widgets",
@@ -34,6 +36,8 @@ def __getattr__(name):
     # `import vglab` costs little more than torch and pandas, which a working engineer has loaded anyway.
     if name in _LAZY:
         return import_module(f".{name}", __name__)
+    if name in _EXPERIMENTS:
+        return getattr(import_module(".experiments", __name__), name)
     if name == "diagnose":
         return import_module(".diagnosis", __name__).diagnose
     if name in _FIGURES:
@@ -42,4 +46,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_FIGURES, "diagnose"})
+    return sorted({*globals(), *_LAZY, *_FIGURES, *_EXPERIMENTS, "diagnose"})

@@ -11,6 +11,7 @@ from nbformat import from_dict
 
 CELL_TIMEOUT = 120  # seconds; far above the 15 that a cell may take, far below nbclient's patience
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONHASHSEED": "0", "VGLAB_PROGRESS": "off"}
+ENVIRONMENT |= {"TQDM_DISABLE": "1"}  # bars show times
 WIDGET = "application/vnd.jupyter.widget-view+json"  # names a widget of a kernel that is gone
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}|\b0x7f[0-9a-f]{8,}")
 
