@@ -10,7 +10,8 @@ from .probe import gradient_profile, probe
 
 __version__ = "0.1.0"
 
-_FIGURES = ("depth_plot", "diagnosis_plot", "histogram_plot", "remedies_plot", "scan_plot", "training_plot")
+_FIGURES = ("depth_plot", "diagnosis_plot", "heat_plot", "histogram_plot", "phase_plot", "remedies_plot", "scan_plot")
+_FIGURES += ("spectrum_plot", "time_plot", "trainability_plot", "training_plot")
 _EXPERIMENTS = ("sweep",)
 _LAZY = {"check", "experiments", "figures", "progress", "tasks", "theory", "widgets"}
 

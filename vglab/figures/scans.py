@@ -5,6 +5,8 @@ import pandas as pd
 
 from . import style
 
+_SPREADS = {"range": (0, 1), "quartiles": (0.25, 0.75)}
+
 
 def scan_plot(
     table,
@@ -56,15 +58,26 @@ def scan_plot(
     return ax
 
 
-def training_plot(table, y="loss", *, by=None, level=None, logy=False, title=None, labels=None, ax=None):
-    """Draw `y` over ``step``, one line for each value of `by`: the median over seeds, and their range as a band.
+def training_plot(
+    table, y="loss", *, by=None, level=None, logy=False, spread="range", title=None, labels=None, ax=None
+):
+    """Draw `y` over ``step``, one line for each value of `by`: the median over seeds, and their spread as a band.
+
+    Runs whose `y` is NaN or infinite have diverged: a cross at the upper edge marks the step, the line's name says how
+    many, and the median is that of the others.
 
     table : DataFrame with the columns ``step``, `y` and, if given, `by`; rows that share step and `by` are seeds.
     level : (value, words), a reference drawn across, for example ``(2.303, "chance")``.
+    spread : what the band shows, ``"range"`` or ``"quartiles"``.
     """
+    if spread not in _SPREADS:
+        raise ValueError(f"spread must be 'range' or 'quartiles'; got {spread!r}.")
     _check_table("table", table, "step", y, by)
     ax, labels = style.axes(ax), labels or {}
-    ends = _draw_lines(ax, table, "step", y, by, lambda points: max(1, points // 7))
+    broken = ~np.isfinite(pd.to_numeric(table[y], errors="coerce"))
+    kept = table.assign(**{y: table[y].where(~broken)}) if broken.any() else table
+    ends = _draw_lines(ax, kept, "step", y, by, lambda points: max(1, points // 7), spread=_SPREADS[spread])
+    ends = _mark_diverged(ax, table[broken], ends, by, [key for key, _ in style.groups(table, by)])
     if level:
         style.level_line(ax, *level)
     if logy:
@@ -73,9 +86,10 @@ def training_plot(table, y="loss", *, by=None, level=None, logy=False, title=Non
     if table.step.min() < table.step.max():
         ax.set_xlim(table.step.min(), table.step.max())
     style.write(ax.set_xlabel, "training step", loc="right")
-    drawn = labels.get(y, y) + _seeds(table, "step", by)
+    drawn = labels.get(y, y) + _seeds(table, "step", by, spread) + ("; cross: diverged" if broken.any() else "")
     style.headline(ax, title or f"{labels.get(y, y)} while training", drawn)
-    style.label_lines(ax, ends)
+    top = ax.get_ylim()[1]
+    style.label_lines(ax, [(min(at, top), *rest) for at, *rest in ends])
     return ax
 
 
@@ -114,11 +128,30 @@ def histogram_plot(values, *, curve=None, bins=31, limits=None, title=None, labe
     return panels
 
 
-def _draw_lines(ax, table, x, y, by, every, dashed=None):
+def _mark_diverged(ax, rows, ends, by, keys):
+    """Mark at the upper edge each step at which more runs than before are broken; returns `ends` with their number."""
+    said = []
+    for key, (at, name, colour, marker) in zip(keys, ends, strict=True):
+        here = rows if by is None else rows[rows[by].isna() if key is None else rows[by] == key]
+        count = here.groupby("step").size().cummax()
+        steps = count.index[count.diff().fillna(1) > 0].to_numpy(float)
+        if len(steps):
+            look = {"transform": ax.get_xaxis_transform(), "linestyle": "", "markersize": 8, "markeredgewidth": 2}
+            ax.plot(steps, np.full(len(steps), 0.97), marker="x", color=colour, zorder=6, clip_on=False, **look)
+            name += f" ({count.max()} diverged)"
+            at = at if np.isfinite(at) else np.inf  # no run is left: named at the top, where the crosses are
+        said.append((at, name, colour, marker))
+    return said
+
+
+def _draw_lines(ax, table, x, y, by, every, dashed=None, spread=(0, 1)):
     """Draw a line for each value of `by`; `every` says for its number of points which of them have markers."""
     ends = []
     for (key, rows), colour, marker in zip(style.groups(table, by), style.COLOURS, style.MARKERS, strict=False):
-        line = rows.groupby(x)[y].agg(["median", "min", "max"])
+        grouped = rows.groupby(x)[y]
+        line = grouped.agg(["median", "min", "max"])
+        if spread != (0, 1):
+            line["min"], line["max"] = (grouped.quantile(share) for share in spread)
         look = {"colour": colour, "marker": marker, "every": every(len(line)), "dashed": (dashed or {}).get(key)}
         ends.append(style.band_line(ax, line, style.key_text(key) if by else y, **look))
     return ends
@@ -145,9 +178,9 @@ def _pair(guess):
     return None if None in pair else pair
 
 
-def _seeds(table, x, by):
+def _seeds(table, x, by, spread="range"):
     repeats = table.groupby([x, by] if by else x, dropna=False).size().max()
-    return f"; median and range of {repeats} seeds" if repeats > 1 else ""
+    return f"; median and {spread} of {repeats} seeds" if repeats > 1 else ""
 
 
 def _numbers(name, values):
