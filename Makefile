@@ -1,7 +1,7 @@
 # make lab     opens the course           make lint    reads the code
 # make test    runs every test            make build   writes the notebooks from solutions/*.py
 # make browser runs the browser's only    make check   says which notebook is out of date
-# make bench   measures speed, memory and how often the diagnosis is right; installs the tools it compares with
+# make bench   measures speed, memory, how often the diagnosis is right and what papers found; installs rival tools
 #
 # PYTHON is the Python to use (3.11 or later), a name or a path; TORCH the torch build, as in: make lab TORCH='>=2.6'
 
@@ -29,6 +29,7 @@ browser: env-test
 bench: env-bench
 	$(VENV) tests/benchmarks/run.py
 	$(VENV) tests/benchmarks/confusion.py
+	$(VENV) tests/papers.py
 
 lint: env-test
 	$(VENV) -m ruff check .

@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _FIGURES = ("depth_plot", "diagnosis_plot", "heat_plot", "histogram_plot", "phase_plot", "remedies_plot", "scan_plot")
 _FIGURES += ("spectrum_plot", "time_plot", "trainability_plot", "training_plot")
-_EXPERIMENTS = ("sweep",)
+_EXPERIMENTS = ("sweep", "train_many")
 _LAZY = {"check", "experiments", "figures", "progress", "tasks", "theory", "widgets"}
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "sweep",
     "tasks",
     "theory",
+    "train_many",
     "widgets",
 ]
 

@@ -1,0 +1,269 @@
+"""Train many small networks at once: batched matrix products instead of a loop over networks."""
+
+import pickle
+import signal
+import threading
+from collections.abc import Sequence
+from concurrent.futures import wait
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import torch
+
+from .chunk import batches, train, train_pickled
+from .losses import BY_NAME, NAMES
+from .parts import read
+from .result import Trained, collect
+from .stack import HALF, recurrent
+from .updates import ELEMENTWISE
+
+__all__ = ["Trained", "batches", "train_many"]
+
+
+def train_many(
+    models,
+    x,
+    y,
+    *,
+    loss="cross_entropy",
+    optimizer=torch.optim.SGD,
+    lr=0.1,
+    steps=300,
+    batch_size=None,
+    seed=0,
+    clip=None,
+    precision="float32",
+    loss_scale=1.0,
+    every=10,
+    x_test=None,
+    y_test=None,
+    progress=None,
+    should_stop=None,
+    executor=None,
+    device=None,
+    chunk=128,
+    **settings,
+):
+    """Train `models` side by side on the same batches and return a `Trained`; the given models stay as they are.
+
+    Each network learns what it would learn alone, to rounding. Networks that differ in depth only, or in weights,
+    learning rate and clipping, share every matrix product. One whose loss is no longer finite is marked, keeps the
+    weights it had at that step, and leaves the others alone.
+
+    Parameters
+    ----------
+    models : list of nn.Module
+        ``nn.Sequential`` of linear layers, activations, normalization and vglab's residual blocks, as `vglab.mlp`
+        makes them; or modules with one ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU`` and an ``nn.Linear`` on its last output.
+    x, y : tensors
+        x: (examples, features), or (examples, time, features) for recurrent networks whatever their ``batch_first``;
+        y: (examples,) class numbers, or (examples, d_out) for ``loss="mse"``.
+    optimizer, **settings
+        A torch optimizer's class that works entry by entry, and what it takes beside `lr`, such as ``momentum=0.9``.
+    lr, clip, loss_scale : number, or one per model
+        `clip` is the largest norm of a network's gradient.
+    batch_size, seed
+        ``None`` takes all examples at each step; otherwise `batches` of shuffled passes.
+    precision : "float32", "float16" or "bfloat16"
+        The half precisions are simulated: weights, signals and gradients are cast to half and back, the update is in
+        full. A network's step with a gradient that is not finite is left out, and counted as ``skipped``.
+    every : int
+        Steps between two rows of the curves, each of the batch's loss before the update.
+    progress, should_stop : functions
+        ``progress(done, total)`` counts the steps of all chunks; training ends early when ``should_stop()`` is true,
+        or on an interrupt from the keyboard, and what is done is kept.
+    executor : concurrent.futures.Executor
+        Trains the chunks, of at most `chunk` networks each; the result is the same.
+
+    Raises `ValueError` for what cannot be trained so, naming the module or the setting.
+    """
+    models = list(models)
+    name = _checked(models, loss, optimizer, precision, steps=steps, every=every, chunk=chunk)
+    plans = [_read(i, model, x) for i, model in enumerate(models)]
+    common = {
+        "loss": name, "optimizer": optimizer.__name__, "settings": settings, "steps": steps, "seed": seed,
+        "batch_size": _batch_size(batch_size, len(x)), "precision": precision, "every": every,
+        "device": str(x.device if device is None else device),
+    }  # fmt: skip
+    values = {"lr": lr, "clip": clip, "loss_scale": loss_scale}
+    values = {key: _per_model(key, value, len(models)) for key, value in values.items()}
+    data = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}
+    _check_data(data, name)
+    jobs = [_job(numbers, models, plans, values, data) | common for numbers in _groups(models, plans, chunk)]
+    results, stopped = (_run if executor is None else _submit)(jobs, progress, should_stop, executor)
+    return collect(models, plans, jobs, results, stopped)
+
+
+def _checked(models, loss, optimizer, precision, **whole):
+    if not models:
+        raise ValueError("train_many needs at least one model; got an empty list.")
+    name = loss if isinstance(loss, str) else NAMES.get(loss)
+    if name not in BY_NAME:
+        raise ValueError(f"loss must be 'cross_entropy', 'mse' or torch's function of them; got {loss!r}.")
+    if (
+        getattr(optimizer, "__name__", None) not in ELEMENTWISE
+        or getattr(torch.optim, optimizer.__name__) is not optimizer
+    ):
+        raise ValueError(f"optimizer must be one of torch.optim's {', '.join(ELEMENTWISE)}; got {optimizer!r}.")
+    if precision not in HALF:
+        raise ValueError(f"precision must be one of {', '.join(HALF)}; got {precision!r}.")
+    for key, value in whole.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{key} must be a whole number of at least 1; got {value!r}.")
+    return name
+
+
+def _batch_size(size, n):
+    if size is not None and not (isinstance(size, Integral) and 1 <= size <= n):
+        raise ValueError(f"batch_size must be None or 1 to {n}, the number of examples; got {size!r}.")
+    return size
+
+
+def _check_data(data, loss):
+    if (data["x_test"] is None) != (data["y_test"] is None):
+        raise ValueError("x_test and y_test belong together; only one of them came.")
+    for x, y in (("x", "y"), ("x_test", "y_test")):
+        if data[x] is not None and len(data[x]) != len(data[y]):
+            raise ValueError(f"{x} and {y} need a row per example each; got {len(data[x])} and {len(data[y])}.")
+        if data[y] is not None and data[y].dim() != (1 if loss == "cross_entropy" else 2):
+            wanted = "class numbers, (examples,)" if loss == "cross_entropy" else "numbers, (examples, d_out)"
+            raise ValueError(f"{y} for {loss} must be {wanted}; got the shape {tuple(data[y].shape)}.")
+
+
+def _per_model(name, value, n):
+    """One number per model, float64 (n,), or None."""
+    if value is None and name == "clip":
+        return None
+    if isinstance(value, Real):
+        value = [value] * n
+    if not isinstance(value, Sequence | torch.Tensor) or len(value) != n:
+        raise ValueError(f"{name} must be a number or one per model, {n} here; got {value!r}.")
+    values = torch.as_tensor(value, dtype=torch.float64)
+    if not (values > 0).all():
+        raise ValueError(f"{name} must be above 0; got {value!r}.")
+    return values
+
+
+def _read(i, model, x):
+    try:
+        plan = read(model)
+        _check_forward(model, plan, x)
+    except ValueError as error:
+        raise ValueError(f"models[{i}]: {error}") from None
+    return plan
+
+
+@torch.no_grad()
+def _check_forward(model, plan, x):
+    """The shape of x, and for a recurrent network that its forward is what its modules suggest."""
+    if x.dim() != (3 if recurrent(plan) else 2):
+        wanted = "(examples, time, features)" if recurrent(plan) else "(examples, features)"
+        raise ValueError(f"x must be {wanted} for this network; got {tuple(x.shape)}.")
+    if recurrent(plan):
+        rnn = next(m for m in model.modules() if isinstance(m, torch.nn.RNNBase))
+        head = next(m for m in model.modules() if type(m) is torch.nn.Linear)
+        few = x[:2].to(head.weight) if rnn.batch_first else x[:2].to(head.weight).transpose(0, 1)
+        wanted = head(rnn(few)[0][:, -1] if rnn.batch_first else rnn(few)[0][-1])
+        given = model(few)
+        if (
+            not torch.is_tensor(given)
+            or given.shape != wanted.shape
+            or not torch.allclose(given, wanted, equal_nan=True)
+        ):
+            raise ValueError("a recurrent model must give head(output of the last time step); this one gives another.")
+
+
+def _groups(models, plans, chunk):
+    """Numbers of the networks trained together: the deeper first, each body the beginning of the one before."""
+    groups, dtypes = [], [next(model.parameters()).dtype for model in models]
+    for i in sorted(range(len(plans)), key=lambda i: -len(plans[i].body)):
+        body, key = plans[i].body, (plans[i].head, recurrent(plans[i]), dtypes[i])
+        for longest, other, numbers in groups:
+            if other == key and longest[: len(body)] == body:
+                numbers.append(i)
+                break
+        else:
+            groups.append((body, key, [i]))
+    return [numbers[at : at + chunk] for *_, numbers in groups for at in range(0, len(numbers), chunk)]
+
+
+def _job(numbers, models, plans, values, data):
+    dtype, tensors, statistics = next(models[numbers[0]].parameters()).dtype, [], []
+    for i in numbers:
+        own = {**dict(models[i].named_parameters()), **dict(models[i].named_buffers())}
+        tensors.append([own[name].detach().cpu() for name in plans[i].every("names")])
+        statistics.append([own[name].detach().cpu() for name in plans[i].every("buffers")])
+    cast = lambda t: t.to(dtype) if t.is_floating_point() else t
+    job = {key: None if t is None else cast(t.detach()) for key, t in data.items()}
+    job |= {key: None if v is None else v[numbers] for key, v in values.items()}
+    return job | {
+        "numbers": numbers,
+        "plans": [plans[i] for i in numbers],
+        "tensors": tensors,
+        "statistics": statistics,
+    }
+
+
+def _run(jobs, progress, should_stop, _):
+    """The chunks one after the other. Returns {chunk: result} and whether it was stopped."""
+    results, total = {}, sum(job["steps"] for job in jobs)
+    with _interrupts() as interrupted:
+        for number, job in enumerate(jobs):
+
+            def after_step(done, before=number * job["steps"]):
+                if progress:
+                    progress(before + done, total)
+                if should_stop and should_stop():
+                    interrupted.append("asked")
+                return bool(interrupted)
+
+            results[number] = train(job, after_step)
+            if interrupted:
+                break
+    return results, bool(interrupted)
+
+
+def _submit(jobs, progress, should_stop, executor):
+    """The chunks by an executor; stopping keeps those that are finished."""
+    futures = {executor.submit(train_pickled, _pickled(job)): number for number, job in enumerate(jobs)}
+    waiting, total = set(futures), sum(job["steps"] for job in jobs)
+    with _interrupts() as interrupted:
+        while waiting and not interrupted:
+            done, waiting = wait(waiting, timeout=0.1)
+            if progress and done:
+                progress(sum(jobs[futures[f]]["steps"] for f in futures if f.done()), total)
+            if waiting and should_stop and should_stop():
+                interrupted.append("asked")
+    for future in waiting:
+        future.cancel()
+    finished = {number: future for future, number in futures.items() if future not in waiting}
+    return {number: pickle.loads(future.result()) for number, future in finished.items()}, bool(interrupted)
+
+
+def _pickled(job):
+    try:
+        return pickle.dumps(job)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"an executor needs networks that can be pickled: {error}. Name the function, or go without."
+        ) from None
+
+
+@contextmanager
+def _interrupts():
+    """A list that an interrupt from the keyboard is noted in, between two steps; a second one raises as usual."""
+    noted = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number, frame):
+        if noted:
+            raise KeyboardInterrupt
+        noted.append("interrupted")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
