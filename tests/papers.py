@@ -75,7 +75,7 @@ def he_accuracy(scheme, depth=30, steps=1500):
     """Training accuracy of each seed after the steps, ReLU nets of width 64 on the digits."""
     digits = vg.tasks.digits()
     models = [vg.init_(vg.mlp(depth, act="relu", seed=seed), scheme, seed=seed) for seed in SEEDS]
-    trained = vg.train_many(models, digits.x, digits.y, lr=0.01, steps=steps, batch_size=32, progress=None)
+    trained = vg.train_many(models, digits.x, digits.y, lr=0.01, steps=steps, batch_size=32, progress=False)
     return [(model(digits.x).argmax(1) == digits.y).double().mean().item() for model in trained.models]
 
 
@@ -102,7 +102,7 @@ def trainable_depth(sigma_w, depths=(8, 12, 16, 20, 24, 28, 32, 40, 48)):
     models = [
         vg.mlp(depth, act="tanh", sigma_w=sigma_w, sigma_b=sigma_b, seed=seed) for seed in SEEDS for depth in depths
     ]
-    trained = vg.train_many(models, digits.x, digits.y, lr=0.05, steps=300, batch_size=32, progress=None)
+    trained = vg.train_many(models, digits.x, digits.y, lr=0.05, steps=300, batch_size=32, progress=False)
     right = [(model(digits.x).argmax(1) == digits.y).double().mean().item() > 0.5 for model in trained.models]
     learnt = np.array(right).reshape(len(SEEDS), -1)
     return [max((d for d, ok in zip(depths, row, strict=True) if ok), default=0) for row in learnt]
@@ -227,7 +227,7 @@ def latched(seed, clip):
     x = 0.2 * torch.randn(512, 50, 1, generator=draw)
     x[:, 0, 0] += 2.0 * y - 1
     nets = [Latch(16 * seed + i) for i in range(16)]
-    trained = vg.train_many(nets, x, y, lr=0.1, steps=400, batch_size=32, clip=clip, seed=seed, progress=None)
+    trained = vg.train_many(nets, x, y, lr=0.1, steps=400, batch_size=32, clip=clip, seed=seed, progress=False)
     return float(np.mean([(net(x).argmax(1) == y).double().mean().item() > 0.9 for net in trained.models]))
 
 

@@ -86,5 +86,5 @@ def _diagram():
     ]
     models = [vg.mlp(d, 32, act="tanh", sigma_w=s, sigma_b=0.05**0.5, seed=seed) for d, s, seed in grid]
     start = time.process_time()
-    train_many(models, data.x, data.y, lr=0.05, steps=250, batch_size=BATCH, every=250)
+    train_many(models, data.x, data.y, lr=0.05, steps=250, batch_size=BATCH, every=250, progress=False)
     print(f"phase diagram of {len(models)} tanh networks: {time.process_time() - start:.1f} CPU s; target: at most 8")

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .bar import telling
 from .store import Store, fingerprint
 
 SEEDS = (0, 1, 2)  # where `build` or `run` takes a seed and none is given
@@ -70,14 +71,14 @@ def sweep(build, run, *, executor=None, store=None, progress=True, **grid):
     with Store(store, fingerprint(build, run)) if store is not None else _nowhere() as kept:
         done |= {key: kept[key] for key in keys if key in kept}
         waiting = [(key, point) for key, point in zip(keys, points, strict=True) if key not in done]
-        with _reporting(progress, len(points), len(done)) as report:
+        with telling(progress, len(points), unit="run", done=len(done)) as tell:
             try:
                 for key, rows, error in _results(build, run, waiting, executor):
                     if error is None:
                         done[key] = kept[key] = rows
                     else:
                         failed[key] = error
-                    report(len(done) + len(failed), key)
+                    tell(len(done) + len(failed), key)
             except KeyboardInterrupt:
                 stopped = True
     return _table(points, keys, done, failed, stopped)
@@ -209,18 +210,6 @@ def _seeded(seed):
 @contextmanager
 def _nowhere():
     yield {}
-
-
-@contextmanager
-def _reporting(progress, total, done):
-    """A function to be told how many runs are done, and the last one's settings."""
-    if callable(progress):
-        yield lambda now, key: progress(now, total, key)
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, initial=done, disable=not progress, leave=False, delay=1, unit="run") as bar:
-        yield lambda now, _: bar.update(now - bar.n)
 
 
 def _table(points, keys, done, failed, stopped):

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 
 import torch
 
+from ..bar import telling
 from .chunk import batches, train, train_pickled
 from .losses import BY_NAME, NAMES
 from .parts import read
@@ -37,11 +38,11 @@ def train_many(
     every=10,
     x_test=None,
     y_test=None,
-    progress=None,
+    progress=True,
     should_stop=None,
     executor=None,
     device=None,
-    chunk=128,
+    chunk=64,
     **settings,
 ):
     """Train `models` side by side on the same batches and return a `Trained`; the given models stay as they are.
@@ -69,9 +70,10 @@ def train_many(
         full. A network's step with a gradient that is not finite is left out, and counted as ``skipped``.
     every : int
         Steps between two rows of the curves, each of the batch's loss before the update.
-    progress, should_stop : functions
-        ``progress(done, total)`` counts the steps of all chunks; training ends early when ``should_stop()`` is true,
-        or on an interrupt from the keyboard, and what is done is kept.
+    progress : bool or function
+        Whether to show a bar, or ``progress(done, total)``, which counts the steps of all chunks.
+    should_stop : function
+        Training ends early when ``should_stop()`` is true, or on an interrupt from the keyboard; what is done is kept.
     executor : concurrent.futures.Executor
         Trains the chunks, of at most `chunk` networks each; the result is the same.
 
@@ -90,7 +92,8 @@ def train_many(
     data = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}
     _check_data(data, name)
     jobs = [_job(numbers, models, plans, values, data) | common for numbers in _groups(models, plans, chunk)]
-    results, stopped = (_run if executor is None else _submit)(jobs, progress, should_stop, executor)
+    with telling(progress, sum(job["steps"] for job in jobs), unit="step") as tell:
+        results, stopped = (_run if executor is None else _submit)(jobs, tell, should_stop, executor)
     return collect(models, plans, jobs, results, stopped)
 
 
@@ -204,15 +207,14 @@ def _job(numbers, models, plans, values, data):
     }
 
 
-def _run(jobs, progress, should_stop, _):
+def _run(jobs, tell, should_stop, _):
     """The chunks one after the other. Returns {chunk: result} and whether it was stopped."""
-    results, total = {}, sum(job["steps"] for job in jobs)
+    results = {}
     with _interrupts() as interrupted:
         for number, job in enumerate(jobs):
 
             def after_step(done, before=number * job["steps"]):
-                if progress:
-                    progress(before + done, total)
+                tell(before + done)
                 if should_stop and should_stop():
                     interrupted.append("asked")
                 return bool(interrupted)
@@ -223,15 +225,15 @@ def _run(jobs, progress, should_stop, _):
     return results, bool(interrupted)
 
 
-def _submit(jobs, progress, should_stop, executor):
+def _submit(jobs, tell, should_stop, executor):
     """The chunks by an executor; stopping keeps those that are finished."""
     futures = {executor.submit(train_pickled, _pickled(job)): number for number, job in enumerate(jobs)}
-    waiting, total = set(futures), sum(job["steps"] for job in jobs)
+    waiting = set(futures)
     with _interrupts() as interrupted:
         while waiting and not interrupted:
             done, waiting = wait(waiting, timeout=0.1)
-            if progress and done:
-                progress(sum(jobs[futures[f]]["steps"] for f in futures if f.done()), total)
+            if done:
+                tell(sum(jobs[futures[f]]["steps"] for f in futures if f.done()))
             if waiting and should_stop and should_stop():
                 interrupted.append("asked")
     for future in waiting:

@@ -94,8 +94,9 @@ class Stack:
             h = self.rounded(h)
         ended = [h[self.counts[0] :]] if not self.recurrent else []
         for layer, n, after in zip(self.body, self.counts, self.counts[1:], strict=False):
-            h = layer.forward(h if self.recurrent else h[:n], train)
-            ended.append(h[after:])
+            h = layer.forward(h if self.recurrent or len(h) == n else h[:n], train)
+            if after < n:
+                ended.append(h[after:])
         ended = [rows for rows in ended[::-1] if len(rows)]
         h = torch.cat(ended) if len(ended) > 1 else ended[0]
         for layer in self.head:
