@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import vglab as vg
-from vglab.experiments.many import batches, train_many
+from vglab.experiments.many import batches, layers, train_many
 
 STEPS, SIZE = 12, 8
 ROUNDING = 1e-7  # in float64; Adam enlarges the rounding of gradients that ought to be 0, of biases before BatchNorm
@@ -84,6 +84,38 @@ def test_side_by_side_equals_alone(optimizer, settings, clip):
     trained = train_many(models, X, Y, optimizer=optimizer, lr=rates, steps=STEPS, batch_size=SIZE, every=1, **common)
     for i, model in enumerate(models):
         assert_same(trained, i, *alone(model, X, Y, optimizer, lr=rates[i], **common))
+
+
+def test_batches_go_through_all_examples_before_one_comes_again():
+    drawn = list(batches(40, size=8, steps=10, seed=0))
+    for one_pass in (drawn[:5], drawn[5:]):
+        assert torch.cat(one_pass).sort().values.tolist() == list(range(40))
+    assert not torch.equal(drawn[0], drawn[5])
+    assert torch.equal(drawn[0], next(batches(40, size=8, steps=1, seed=0)))
+
+
+def before_its_layer(act):
+    """Activations first: in the network, in a branch, and one after the other."""
+    branch = lambda: vg.nets.Residual(nn.Sequential(act(), nn.Linear(6, 6)), scale=0.5)
+    return nn.Sequential(act(), branch(), branch(), act(), act(), nn.Linear(6, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("act", [nn.Tanh, nn.Sigmoid, nn.ReLU, nn.SiLU])
+def test_an_activation_overwrites_nothing_that_is_still_needed(act, dtype):
+    x, models = X.to(dtype), [before_its_layer(act).to(dtype), before_its_layer(act).to(dtype)]
+    kept = x.clone()
+    trained = train_many(models, x, Y, lr=0.1, steps=STEPS, batch_size=SIZE, every=1, progress=False)
+    assert torch.equal(x, kept)
+    for i, model in enumerate(models):
+        assert_same(trained, i, *alone(model, x, Y), within=1e-7 if dtype is torch.float64 else 1e-4)
+
+
+def test_tanh_by_numpy_is_right_to_a_bit_or_two_everywhere():
+    z = torch.cat([10 ** torch.linspace(-30, 2, 20001), torch.tensor([0.0, math.inf])])
+    z = torch.cat([z, -z, torch.tensor([math.nan])])
+    wanted = torch.tanh(z.double()).float()
+    torch.testing.assert_close(layers.BY_HAND[nn.Tanh][0](z), wanted, rtol=2.5e-7, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
