@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from tests.benchmarks import peers, probes, timing, workloads
+import vglab as vg
+from tests.benchmarks import many, peers, phases, probes, timing, workloads
 
 
 @pytest.mark.parametrize(("n", "low", "high"), [(6, 1, 6), (7, 1, 7), (9, 2, 8), (15, 4, 12), (60, 22, 39)])
@@ -90,3 +91,21 @@ def test_all_sides_train_alike():
                 training.step(log)
         ends.append([parameter.detach() for parameter in training.model.parameters()])
     assert all(torch.equal(a, b) for end in ends for a, b in zip(ends[0], end, strict=True))
+
+
+@pytest.mark.parametrize("scales", [(0.8, 0.3), (1.5, 0.3), (2.5, 0.0)])
+def test_the_loop_beside_the_phase_diagram_finds_the_same(scales):
+    """To 3 %: 41 nodes of Gauss and Hermite are few for a steep tanh."""
+    row = vg.theory.phase_diagram("tanh", *scales).iloc[0]
+    assert phases.iterated(*scales) == pytest.approx((row.q_star, row.c_star, row.chi), rel=0.03)
+
+
+def test_networks_side_by_side_are_timed_and_told(monkeypatch, capsys):
+    for name, value in {"DEPTHS": (1, 2, 3, 4), "TARGETS": {(4, 8): 3}, "ROUNDS": 6, "STEPS": 2, "SAMPLE": 4}.items():
+        monkeypatch.setattr(many, name, value)
+    monkeypatch.setattr(many, "_diagram", lambda: None)
+    many.many()
+    row = capsys.readouterr().out.splitlines()[-1].split()
+    assert row[:2] == ["4,", "8"]
+    assert float(row[2]) > 0
+    assert float(row[3].removesuffix("x")) > 0
