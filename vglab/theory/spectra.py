@@ -13,7 +13,9 @@ from .phases import TheoryWarning
 from .signals import q_star
 
 WEIGHTS = ("gaussian", "orthogonal")
-TRUSTED = 0.1  #: depth / width up to which the formulas for Gaussian products hold within some per cent
+#: depth / width above which theory warns. Already at 8 layers of 200 the largest value of a Gaussian product is some
+#: 12 % too large and the median 4 to 9 %; at 32 layers 30 % and 15 to 20 %.
+TRUSTED = 0.1
 
 
 def largest_singular_value(depth, sigma_w=1.0, *, weights="gaussian", width=None):
