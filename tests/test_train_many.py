@@ -259,6 +259,28 @@ def test_what_cannot_be_trained_is_named(model, settings, message):
         train_many([model.double()], X, Y, **settings)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": mlps()[0]}, r"takes a list of models; got one Sequential: put it into a list"),
+        ({"models": []}, r"needs at least one model; got an empty list"),
+        ({"x": X.numpy()}, r"x must be a tensor; got ndarray: use torch.as_tensor"),
+        ({"x": X[:, :5]}, r"models\[0\] takes 6 features; x has 5"),
+        ({"x": X[:5]}, r"x and y need a row per example each; got 5 and 40"),
+        ({"y": Y.double()}, r"y for cross_entropy must be int64 class numbers; got torch.float64"),
+        ({"y": Y + 1}, r"models\[0\] tells 3 classes apart; y holds 1 to 3"),
+        ({"y": torch.zeros(40, 2).double(), "loss": "mse"}, r"models\[0\] gives 3 numbers; y has 2"),
+        ({"optimizer": "adam"}, r"optimizer must be one of torch.optim's SGD, .*; got 'adam'"),
+        ({"momentum": 0.9, "optimizer": torch.optim.Adam}, r"Adam does not take the settings \{'momentum': 0.9\}"),
+        ({"lr": [0.1, 0.2]}, r"lr must be a number or one per model, 1 here; got \[0.1, 0.2\]"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_any_training(change, message):
+    given = {"models": mlps()[:1], "x": X, "y": Y, "steps": 2} | change
+    with pytest.raises((ValueError, TypeError), match=message):
+        train_many(**given)
+
+
 def test_a_recurrent_model_that_does_something_else_is_refused():
     class First(Recurrent):
         def forward(self, x):

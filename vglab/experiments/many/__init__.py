@@ -79,8 +79,12 @@ def train_many(
 
     Raises `ValueError` for what cannot be trained so, naming the module or the setting.
     """
+    if isinstance(models, torch.nn.Module):
+        raise TypeError(f"train_many takes a list of models; got one {type(models).__name__}: put it into a list.")
     models = list(models)
     name = _checked(models, loss, optimizer, precision, steps=steps, every=every, chunk=chunk)
+    data = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}
+    _check_data(data, name)
     plans = [_read(i, model, x) for i, model in enumerate(models)]
     common = {
         "loss": name, "optimizer": optimizer.__name__, "settings": settings, "steps": steps, "seed": seed,
@@ -89,8 +93,9 @@ def train_many(
     }  # fmt: skip
     values = {"lr": lr, "clip": clip, "loss_scale": loss_scale}
     values = {key: _per_model(key, value, len(models)) for key, value in values.items()}
-    data = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}
-    _check_data(data, name)
+    _check_settings(optimizer, settings)
+    for i, plan in enumerate(plans):
+        _check_sizes(i, plan, x, y, name)
     jobs = [_job(numbers, models, plans, values, data) | common for numbers in _groups(models, plans, chunk)]
     with telling(progress, sum(job["steps"] for job in jobs), unit="step") as tell:
         results, stopped = (_run if executor is None else _submit)(jobs, tell, should_stop, executor)
@@ -122,7 +127,29 @@ def _batch_size(size, n):
     return size
 
 
+def _check_settings(optimizer, settings):
+    try:
+        optimizer([torch.zeros(1, requires_grad=True)], lr=0.1, **settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{optimizer.__name__} does not take the settings {settings}: {error}") from None
+
+
+def _check_sizes(i, plan, x, y, loss):
+    """That the first matrix fits x and the last one y."""
+    first = next(shape for part in (*plan.body, *plan.head) for shape in part.every("shapes") if len(shape) == 2)
+    outputs = plan.head[0].shapes[0][0]
+    if first[1] != x.shape[-1]:
+        raise ValueError(f"models[{i}] takes {first[1]} features; x has {x.shape[-1]}.")
+    if loss == "mse" and y.shape[1] != outputs:
+        raise ValueError(f"models[{i}] gives {outputs} numbers; y has {y.shape[1]}.")
+    if loss == "cross_entropy" and not 0 <= int(y.min()) <= int(y.max()) < outputs:
+        raise ValueError(f"models[{i}] tells {outputs} classes apart; y holds {int(y.min())} to {int(y.max())}.")
+
+
 def _check_data(data, loss):
+    for key, value in data.items():
+        if not isinstance(value, torch.Tensor | None):
+            raise TypeError(f"{key} must be a tensor; got {type(value).__name__}: use torch.as_tensor.")
     if (data["x_test"] is None) != (data["y_test"] is None):
         raise ValueError("x_test and y_test belong together; only one of them came.")
     for x, y in (("x", "y"), ("x_test", "y_test")):
@@ -131,6 +158,9 @@ def _check_data(data, loss):
         if data[y] is not None and data[y].dim() != (1 if loss == "cross_entropy" else 2):
             wanted = "class numbers, (examples,)" if loss == "cross_entropy" else "numbers, (examples, d_out)"
             raise ValueError(f"{y} for {loss} must be {wanted}; got the shape {tuple(data[y].shape)}.")
+        if data[y] is not None and data[y].is_floating_point() != (loss == "mse"):
+            wanted = "int64 class numbers" if loss == "cross_entropy" else "floating"
+            raise ValueError(f"{y} for {loss} must be {wanted}; got {data[y].dtype}.")
 
 
 def _per_model(name, value, n):
