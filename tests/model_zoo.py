@@ -391,7 +391,7 @@ def checkpointed_reentrant():
     return on(_Checkpointed(use_reentrant=True))
 
 
-class _Model(nn.Module):
+class Model(nn.Module):
     """A model with `parts` by name and `run(parts, *inputs)` as its forward."""
 
     def __init__(self, run, **parts):
@@ -421,7 +421,7 @@ def language_model_with_tied_embedding():
         h = h + m.attend(m.norm(h), m.norm(h), m.norm(h), need_weights=False, is_causal=True, attn_mask=m.mask)[0]
         return m.head(h + m.down(F.gelu(m.up(h))))
 
-    model = _Model(
+    model = Model(
         forward, embed=nn.Embedding(20, WIDTH), head=nn.Linear(WIDTH, 20, bias=False), norm=nn.LayerNorm(WIDTH)
     )
     model.attend, model.up, model.down = (
@@ -466,7 +466,7 @@ def list_of_parameters():
         return x
 
     weights = nn.ParameterList([torch.randn(WIDTH, WIDTH) / WIDTH**0.5 for _ in range(3)])
-    return on(_Model(forward, weights=weights))
+    return on(Model(forward, weights=weights))
 
 
 @resident
@@ -477,7 +477,7 @@ def another_way_at_each_call():
             x = torch.relu(m.ways[name](x))
         return m.head(x)
 
-    model = _Model(forward, ways=nn.ModuleDict({"a": _linear(), "b": _linear()}), head=_linear(2))
+    model = Model(forward, ways=nn.ModuleDict({"a": _linear(), "b": _linear()}), head=_linear(2))
     model.turn = 0
     return on(model)
 
@@ -485,7 +485,7 @@ def another_way_at_each_call():
 @resident
 def gated_by_silu():
     forward = lambda m, x: m.down(F.silu(m.gate(x)) * m.up(x))
-    return on(_Model(forward, gate=_linear(16), up=_linear(16), down=_linear(WIDTH, 16)))
+    return on(Model(forward, gate=_linear(16), up=_linear(16), down=_linear(WIDTH, 16)))
 
 
 @resident
@@ -494,7 +494,7 @@ def attention_by_einsum():
         q, k, v = m.q(x), m.k(x), m.v(x)
         return torch.einsum("bqk,bkd->bqd", torch.softmax(torch.einsum("bqd,bkd->bqk", q, k) / 3, -1), v).relu()
 
-    return on(_Model(forward, q=_linear(), k=_linear(), v=_linear()), torch.randn(BATCH, 5, WIDTH))
+    return on(Model(forward, q=_linear(), k=_linear(), v=_linear()), torch.randn(BATCH, 5, WIDTH))
 
 
 @resident
@@ -503,20 +503,20 @@ def attention_by_torch():
         q, k, v = m.qkv(x).reshape(*x.shape[:2], 3, 2, WIDTH // 2).permute(2, 0, 3, 1, 4)
         return m.out(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2))
 
-    return on(_Model(forward, qkv=_linear(3 * WIDTH), out=_linear()), torch.randn(BATCH, 5, WIDTH))
+    return on(Model(forward, qkv=_linear(3 * WIDTH), out=_linear()), torch.randn(BATCH, 5, WIDTH))
 
 
 @resident
 def choices_between_branches():
     forward = lambda m, x: torch.maximum(torch.where(x > 0, torch.tanh(m.a(x)), F.elu(m.b(x))), m.a(x).sigmoid())
-    return on(_Model(forward, a=_linear(), b=_linear()))
+    return on(Model(forward, a=_linear(), b=_linear()))
 
 
 @resident
 def weight_norm_by_hand():
     forward = lambda m, x: F.relu(F.linear(x, m.g * m.v / m.v.norm(dim=1, keepdim=True), m.b))
     parts = {"g": torch.ones(WIDTH, 1), "v": torch.randn(WIDTH, WIDTH), "b": torch.zeros(WIDTH)}
-    return on(_Model(forward, **{name: nn.Parameter(t) for name, t in parts.items()}))
+    return on(Model(forward, **{name: nn.Parameter(t) for name, t in parts.items()}))
 
 
 @resident
@@ -527,12 +527,12 @@ def in_place_on_views():
         h[:, 4:].mul_(3)
         return m.last(torch.tanh(h))
 
-    return on(_Model(forward, first=_linear(), last=_linear(2)))
+    return on(Model(forward, first=_linear(), last=_linear(2)))
 
 
 @resident
 def detached_in_the_middle():
-    return on(_Model(lambda m, x: m.b(torch.tanh(m.a(x)).detach()), a=_linear(), b=_linear(3)))
+    return on(Model(lambda m, x: m.b(torch.tanh(m.a(x)).detach()), a=_linear(), b=_linear(3)))
 
 
 @resident
@@ -541,7 +541,7 @@ def straight_through():
         h = torch.sigmoid(m.a(x))
         return m.b(h + (h.round() - h).detach())
 
-    return on(_Model(forward, a=_linear(), b=_linear(3)))
+    return on(Model(forward, a=_linear(), b=_linear(3)))
 
 
 @resident
@@ -576,7 +576,7 @@ class _Cube(torch.autograd.Function):
 
 @resident
 def function_of_ones_own():
-    return on(_Model(lambda m, x: m.b(_Cube.apply(m.a(x))), a=_linear(), b=_linear(3)))
+    return on(Model(lambda m, x: m.b(_Cube.apply(m.a(x))), a=_linear(), b=_linear(3)))
 
 
 @resident
@@ -588,7 +588,7 @@ def elman_by_hand():
         return m.head(h)
 
     parts = {"inner": _linear(), "recurrent": _linear(), "head": _linear(2)}
-    return on(_Model(forward, **parts), torch.randn(BATCH, 5, WIDTH))
+    return on(Model(forward, **parts), torch.randn(BATCH, 5, WIDTH))
 
 
 @resident
@@ -624,11 +624,11 @@ def replicated():
 @resident
 def bilinear_and_distance():
     forward = lambda m, x: m.pair(m.a(x), F.normalize(m.b(x), dim=-1))
-    return on(_Model(forward, a=_linear(), b=_linear(), pair=nn.Bilinear(WIDTH, WIDTH, 2)))
+    return on(Model(forward, a=_linear(), b=_linear(), pair=nn.Bilinear(WIDTH, WIDTH, 2)))
 
 
 @resident
 def several_losses():
-    model = _Model(lambda m, x: (m.a(h := torch.tanh(m.trunk(x))), m.b(h)), trunk=_linear(), a=_linear(2), b=_linear(1))
+    model = Model(lambda m, x: (m.a(h := torch.tanh(m.trunk(x))), m.b(h)), trunk=_linear(), a=_linear(2), b=_linear(1))
     x = torch.randn(BATCH, WIDTH)
     return model, lambda m: sum(out.square().mean() for out in m(x))

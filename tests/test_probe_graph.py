@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vglab.probe import DEAD, SATURATED, gradient_profile, probe, slopes
 
+from .model_zoo import Model
 from .test_probe import SAME, rms
 
 # Torch's own, where mkldnn.flags asks for a setting that the machine does not have.
@@ -41,19 +42,6 @@ FORMULAS = {
 }
 # Their names as rows, where it is not the node's in lower case.
 NAMES = {"LeakyRelu": "leaky_relu", "LogSigmoid": "log_sigmoid"}
-
-
-class Model(nn.Module):
-    """A model with `parts` by name and `run(parts, *inputs)` as its forward."""
-
-    def __init__(self, run, **parts):
-        super().__init__()
-        for name, part in parts.items():
-            setattr(self, name, part)
-        self.run = run
-
-    def forward(self, *inputs):
-        return self.run(self, *inputs)
 
 
 def linear(d_out=4, d_in=4):

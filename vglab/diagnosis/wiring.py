@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from ..probe import graph
+from ..probe.anatomy import Anatomy
+from ..probe.autograd import next_number
 from ..probe.readings import tensors_in
 from .feed import loss_of
 
@@ -47,16 +49,15 @@ def wired(model, batch, loss_fn):
     handles = [m.register_forward_hook(_noted(n, m, made, sizes)) for n, m in model.named_modules()]
     try:
         with torch.enable_grad():
-            first = torch._C._autograd._get_sequence_nr()
+            first = next_number()
             loss = loss_of(model, batch, loss_fn)
     finally:
         for handle in handles:
             handle.remove()
     nodes = [node for _, node in graph.nodes_since([loss], first)]
     sums = {node._sequence_nr() for node in nodes if _is_residual(node, first)}
-    owners = {id(p): (name, own) for name, m in model.named_modules() for own, p in m.named_parameters(recurse=False)}
     uses = _uses(nodes)
-    found, _ = graph.calls([loss], first, owners=owners, rows=made, inside={}, recurrent={})
+    found, _ = graph.calls([loss], first, owners=Anatomy(model).owners, rows=made, inside={}, recurrent={})
     added = {layer for number, layer in made.items() if number in sums}
     return Wiring(
         modules={name for name, _ in model.named_modules()},
@@ -67,7 +68,7 @@ def wired(model, batch, loss_fn):
         reused={name or "(model)" for name, m in model.named_modules() if any(uses[id(p)] > 1 for p in m.parameters())},
         sums=added | {call.layer for call in found if call.number in sums},
         norms=sum(_is_norm(node) for node in nodes),
-        reentrant=any(_name(node) == "CheckpointFunction" for node in nodes),
+        reentrant=any(graph.node_name(node) == "CheckpointFunction" for node in nodes),
     )
 
 
@@ -89,9 +90,11 @@ def _noted(name, module, made, sizes):
 
 def _is_residual(node, first):
     """Whether a node adds a branch to what it branched off from."""
-    if _name(node) != "Add":
+    if graph.node_name(node) != "Add":
         return False
-    parents = [child for child, _ in node.next_functions if child is not None and _name(child) != "AccumulateGrad"]
+    parents = [
+        child for child, _ in node.next_functions if child is not None and graph.node_name(child) != "AccumulateGrad"
+    ]
     if len(parents) != 2:
         return False
     straight, branch = sorted(parents, key=lambda parent: parent._sequence_nr())
@@ -101,8 +104,8 @@ def _is_residual(node, first):
 def _carried(node):
     """The node, and those behind it that only hand its numbers on, perhaps scaled."""
     chain = [node]
-    while len(chain) < 4 and _name(chain[-1]) in _HANDED_ON:
-        data = [c for c, _ in chain[-1].next_functions if c is not None and _name(c) != "AccumulateGrad"]
+    while len(chain) < 4 and graph.node_name(chain[-1]) in _HANDED_ON:
+        data = [c for c, _ in chain[-1].next_functions if c is not None and graph.node_name(c) != "AccumulateGrad"]
         if len(data) != 1:
             break
         chain += data
@@ -139,9 +142,5 @@ def _uses(nodes):
 
 
 def _is_norm(node):
-    name = _name(node)
+    name = graph.node_name(node)
     return name in _DIVIDED or (name.endswith("Norm") and name.startswith(("Native", "Cudnn", "Miopen", "Fused")))
-
-
-def _name(node):
-    return type(node).__name__.rstrip("0123456789").removesuffix("Backward")

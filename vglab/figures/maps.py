@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patheffects import withStroke
 
@@ -94,7 +95,7 @@ def heat_plot(table, value="grad_rms", *, title=None, ax=None):
     low, high = (low, high) if high > 1.01 * low else (low / 3, high * 3)
     ax = style.axes(ax, size=(7.4, 4.4))
     ax.set_facecolor("#9CA3AF")
-    cmap = style_map("viridis").with_extremes(under="black", over="#D7261E", bad=(0, 0, 0, 0))
+    cmap = colormaps["viridis"].with_extremes(under="black", over="#D7261E", bad=(0, 0, 0, 0))
     across = _edges(grid.columns.to_numpy(float))
     shown = np.ma.masked_invalid(np.where(numbers == np.inf, 1e300, np.where(numbers == 0, 1e-300, numbers)))
     mesh = ax.pcolormesh(
@@ -113,13 +114,6 @@ def heat_plot(table, value="grad_rms", *, title=None, ax=None):
     drawn = "; ".join([said[0].upper() + said[1:] + " by layer, the input at the bottom", *marks])
     style.headline(ax, title or "Where the gradient goes while training", drawn)
     return ax
-
-
-def style_map(name):
-    """A copy of matplotlib's colour map `name`."""
-    import matplotlib
-
-    return matplotlib.colormaps[name].copy()
 
 
 def check_table(table, *columns, name="table"):

@@ -48,7 +48,7 @@ class Found(NamedTuple):
     @property
     def activation(self):
         """The name in `slopes.CALLS`, or None."""
-        name = _name(self.node)
+        name = node_name(self.node)
         return name if name in slopes.CALLS else None
 
 
@@ -84,7 +84,7 @@ def calls(tensors, first, *, owners, rows, inside, recurrent):
     within = _within(nodes, dict(inside))
     origins, used = {}, set()  # node -> (whether it is a weight, the last layer behind it, number or weight's name)
     for number, node in nodes:
-        name = _name(node)
+        name = node_name(node)
         behind = [_origin(child, owners, origins) for child, _ in node.next_functions if child is not None]
         weights = [origin for origin in behind if origin[0]]
         if weights and len(weights) == len(behind) and name in _CARRIERS:
@@ -113,7 +113,9 @@ def _state(node, origins):
     """The node that made the state which `node` multiplies with a recurrent weight, None for the first state."""
     while node is not None:
         node = next((child for child, _ in node.next_functions if not origins.get(child, _WEIGHT)[0]), None)
-        if node is None or _name(node) not in _CARRIERS:  # in a packed sequence a state loses the sequences that end
+        if (
+            node is None or node_name(node) not in _CARRIERS
+        ):  # in a packed sequence a state loses the sequences that end
             return node
     return None
 
@@ -131,7 +133,7 @@ def _within(nodes, inside):
     return within
 
 
-def _name(node):
+def node_name(node):
     """The kind of a node: its class without the number of the version."""
     return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
 
