@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from . import style
-from .maps import check_table
 
 
 def time_plot(table, *, by=None, theory=None, share=0.5, title=None, ax=None):
@@ -17,7 +16,7 @@ def time_plot(table, *, by=None, theory=None, share=0.5, title=None, ax=None):
     share : each line is marked where it falls below this share for good; the lag is said with its name, the half-life
         for 0.5.
     """
-    check_table(table, "layer", "call", "grad_rms", by)
+    style.check_table(table, "layer", "call", "grad_rms", by)
     if not 0 < share < 1:
         raise ValueError(f"share must lie between 0 and 1; got {share!r}.")
     lines = {key: _line(rows, by, key) for key, rows in style.groups(table, by)}

@@ -21,7 +21,7 @@ def phase_plot(table, *, levels=(3, 6, 12, 30), title=None, ax=None):
         least 2 x 2, as `vglab.theory.phase_diagram` makes it. Points where ``xi_c`` is NaN stay white.
     levels : depth scales, in layers, whose contours are drawn and labelled.
     """
-    check_table(table, "sigma_w", "sigma_b", "xi_c", "chi")
+    style.check_table(table, "sigma_w", "sigma_b", "xi_c", "chi")
     xi, chi = _grid(table, "xi_c"), _grid(table, "chi")
     ax = style.axes(ax, size=(7.4, 4.4))
     x, y, depth = xi.columns.to_numpy(float), xi.index.to_numpy(float), np.clip(xi.to_numpy(float), 1, _DEEPEST)
@@ -49,9 +49,9 @@ def trainability_plot(table, *, x="sigma_w", value="accuracy", theory=None, fact
     theory : DataFrame with the columns `x` and ``xi_c``; ``factor * xi_c`` is drawn dashed. Schoenholz et al. (2017)
         find training possible to about 6 xi_c.
     """
-    check_table(table, x, "depth", value)
+    style.check_table(table, x, "depth", value)
     if theory is not None:
-        check_table(theory, x, "xi_c", name="theory")
+        style.check_table(theory, x, "xi_c", name="theory")
     known = table.assign(**{value: _finite(table[value])})
     grid = known.pivot_table(index="depth", columns=x, values=value, aggfunc="median", dropna=False)
     ax = style.axes(ax, size=(7.4, 4.4))
@@ -82,7 +82,7 @@ def heat_plot(table, value="grad_rms", *, title=None, ax=None):
         Repeated readings of a layer at one step are drawn as their median. 0 is black, infinite red, NaN grey.
     """
     name = "layer" if isinstance(table, pd.DataFrame) and "layer" in table else "name"
-    check_table(table, "step", name, value)
+    style.check_table(table, "step", name, value)
     rows = table[table.slope.notna()] if "slope" in table and table.slope.notna().any() else table
     rows = rows.sort_values("order", kind="stable") if "order" in rows else rows
     names = list(dict.fromkeys(rows[name]))
@@ -114,18 +114,6 @@ def heat_plot(table, value="grad_rms", *, title=None, ax=None):
     drawn = "; ".join([said[0].upper() + said[1:] + " by layer, the input at the bottom", *marks])
     style.headline(ax, title or "Where the gradient goes while training", drawn)
     return ax
-
-
-def check_table(table, *columns, name="table"):
-    """Raise unless `table` is a frame with rows and `columns`; None among them is passed over."""
-    if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"the {name} must be a pandas DataFrame; got {type(table).__name__}.")
-    if not len(table):
-        raise ValueError(f"the {name} has no rows to draw: run the measurement first.")
-    missing = [column for column in columns if column is not None and column not in table]
-    if missing:
-        came = ", ".join(map(str, table.columns))
-        raise ValueError(f"the {name} has no column {missing[0]!r} to draw: it has {came}.")
 
 
 def _finite(values):

@@ -5,6 +5,7 @@ import pandas as pd
 
 from . import style
 
+_CHOOSE = "choose one of"  # where the caller names the column
 _SPREADS = {"range": (0, 1), "quartiles": (0.25, 0.75)}
 
 
@@ -30,10 +31,10 @@ def scan_plot(
     level : (value, words), a reference drawn across.
     labels : dict from column to the words on its axis.
     """
-    _check_table("table", table, x, y, by)
+    style.check_table(table, x, y, by, advice=_CHOOSE)
     dashed = {}
     if theory is not None:
-        _check_table("theory", theory, x, y, by)
+        style.check_table(theory, x, y, by, name="theory", advice=_CHOOSE)
         parts = {key: theory[theory[by] == key] if by else theory for key, _ in style.groups(table, by)}
         dashed = {key: (rows[x], rows[y]) for key, rows in parts.items() if len(rows)}
     guess = _pair(guess)
@@ -72,7 +73,7 @@ def training_plot(
     """
     if spread not in _SPREADS:
         raise ValueError(f"spread must be 'range' or 'quartiles'; got {spread!r}.")
-    _check_table("table", table, "step", y, by)
+    style.check_table(table, "step", y, by, advice=_CHOOSE)
     ax, labels = style.axes(ax), labels or {}
     broken = ~np.isfinite(pd.to_numeric(table[y], errors="coerce"))
     kept = table.assign(**{y: table[y].where(~broken)}) if broken.any() else table
@@ -155,17 +156,6 @@ def _draw_lines(ax, table, x, y, by, every, dashed=None, spread=(0, 1)):
         look = {"colour": colour, "marker": marker, "every": every(len(line)), "dashed": (dashed or {}).get(key)}
         ends.append(style.band_line(ax, line, style.key_text(key) if by else y, **look))
     return ends
-
-
-def _check_table(name, table, x, y, by):
-    if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"the {name} must be a pandas DataFrame; got {type(table).__name__}.")
-    if not len(table):
-        raise ValueError(f"the {name} has no rows to draw: run the measurement first.")
-    missing = [column for column in (x, y, by) if column is not None and column not in table]
-    if missing:
-        came = ", ".join(map(str, table.columns))
-        raise ValueError(f"the {name} has no column {missing[0]!r} to draw: choose one of {came}.")
 
 
 def _pair(guess):

@@ -3,7 +3,6 @@
 import numpy as np
 
 from . import style
-from .maps import check_table
 
 
 def spectrum_plot(table, *, value="singular_value", by=None, theory=None, edges=None, title=None, ax=None):
@@ -15,9 +14,9 @@ def spectrum_plot(table, *, value="singular_value", by=None, theory=None, edges=
     edges : dict from a value of `by` (or, without `by`, a number) to the largest singular value predicted: a tick
         across the line's left end.
     """
-    check_table(table, value, by)
+    style.check_table(table, value, by)
     if theory is not None:
-        check_table(theory, "share", value, by, name="theory")
+        style.check_table(theory, "share", value, by, name="theory")
     parts = [(key, rows[value].to_numpy(float)) for key, rows in style.groups(table, by)]
     if not any((np.isfinite(numbers) & (numbers > 0)).any() for _, numbers in parts):
         raise ValueError(f"the table has no {value} above 0 to draw on a log axis.")

@@ -4,6 +4,7 @@ from importlib.resources import files
 from numbers import Real
 
 import numpy as np
+import pandas as pd
 from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -190,3 +191,15 @@ def spread(wanted, gap):
     places = np.empty(n)
     places[order] = np.clip(rising, 0, max(0, 1 - gap * (n - 1))) + gaps
     return places
+
+
+def check_table(table, *columns, name="table", advice="it has"):
+    """Raise unless `table` is a frame with rows and `columns`; None among them is passed over."""
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"the {name} must be a pandas DataFrame; got {type(table).__name__}.")
+    if not len(table):
+        raise ValueError(f"the {name} has no rows to draw: run the measurement first.")
+    missing = [column for column in columns if column is not None and column not in table]
+    if missing:
+        came = ", ".join(map(str, table.columns))
+        raise ValueError(f"the {name} has no column {missing[0]!r} to draw: {advice} {came}.")
