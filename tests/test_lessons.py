@@ -142,7 +142,7 @@ def test_exercises_have_number_stars_minutes_check_and_two_hints(source):
             continue
         (answer,) = [cell for cell in part if "nbgrader" in cell.metadata]
         assert answer.metadata.nbgrader.grade_id == f"exercise-{number}-{k}"
-        name = re.match(r"def (\w+)\(", answer.source)[1]
+        name = re.match(r"(?:def|class) (\w+)\(", answer.source)[1]
         assert f"check.{name}({name})" in answer.source
         assert answer.source.count('"""') == 2, "a stub has a docstring"
         assert sum(cell.source.count("<summary>Hint") for cell in part) == 2

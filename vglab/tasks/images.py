@@ -1,4 +1,4 @@
-"""Real data as tensors, without a download."""
+"""Scikit-learn's handwritten digits."""
 
 from typing import NamedTuple
 

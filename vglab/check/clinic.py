@@ -1,0 +1,3 @@
+"""Checks of lesson 11: a diagnosis and a cure."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Checks of lesson 10: forget biases."""
+
+__all__ = []

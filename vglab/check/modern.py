@@ -1,0 +1,3 @@
+"""Checks of lesson 13: shattered gradients, the constants of DeepNorm."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Checks of lesson 8: batch normalization by hand."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Checks of lesson 6: dead units, the gain of a leaky ReLU."""
+
+__all__ = []
