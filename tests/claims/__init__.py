@@ -2,8 +2,8 @@
 
 A number in the text carries its claim's name, `0.63{#l1-xavier-sigmoid-decades}`. Each experiment is run with `SEEDS`,
 none of which a lesson shows, and the median of each of its readings must lie within the tolerance of the number as it
-is written. The tolerance is stated beside the name: `within` is absolute, `at_least` and `at_most` are one-sided. Each is a little
-wider than the range of such medians over four other sets of three seeds, or than the rounding of the number.
+is written. The tolerance is stated beside the name: `within` is absolute, `at_least` and `at_most` are one-sided. Each
+is a little wider than the range of such medians over four other sets of three seeds, or than the number's rounding.
 
 One file a lesson, `lesson04.py`: found here by its name.
 """
