@@ -18,7 +18,7 @@ from torch import nn
 
 import vglab as vg
 from vglab.figures.profiles import decades_per_layer
-from vglab.widgets import cascade, microscope, thermometer
+from vglab.widgets import cascade, microscope, ruler, thermometer
 from vglab.widgets.parameters import Choice, two_digits
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +26,7 @@ MAKE = {
     "cascade": (vg.widgets.gradient_cascade, cascade),
     "microscope": (vg.widgets.slope_microscope, microscope),
     "thermometer": (vg.widgets.variance_thermometer, thermometer),
+    "ruler": (vg.widgets.precision_ruler, ruler),
 }
 ACTS = ("sigmoid", "tanh", "relu", "gelu", "selu")
 FLOAT32 = 1e-3  # 50 layers of rounding errors in single precision

@@ -20,6 +20,7 @@ def main(argv=None):
     build = commands.add_parser("build", help="write the notebooks of lessons/ and solutions/ from solutions/*.py")
     build.add_argument("names", nargs="*", metavar="NAME", help="a lesson, as 01_depth or 01; all when left out")
     build.add_argument("--check", action="store_true", help="write nothing; say which notebook is out of date")
+    build.add_argument("--text", action="store_true", help="run nothing: only words have changed, keep the outputs")
     diagnose = command.add_to(commands)
     args, rest = parser.parse_known_args(argv)
     if args.command == "lab":
@@ -28,7 +29,7 @@ def main(argv=None):
         (diagnose if args.command == "diagnose" else parser).error(f"unknown option {rest[0]}")
     if args.command == "diagnose":
         return command.run(args)
-    return build_or_check(args.names, check=args.check)
+    return build_or_check(args.names, check=args.check, text=args.text)
 
 
 def lab(options):
@@ -51,7 +52,7 @@ def lab(options):
     return subprocess.call(command, cwd=root, env=env)
 
 
-def build_or_check(names, *, check):
+def build_or_check(names, *, check, text=False):
     """Write the notebooks, or say what is out of date."""
     root = course_root("solutions/[0-9][0-9]_*.py")
     if root is None:
@@ -69,7 +70,7 @@ def build_or_check(names, *, check):
         print("\n".join(drift) or "Every notebook is what its source gives.")
         return 1 if drift else 0
     try:
-        written = author.build(names, root)
+        written = author.build(names, root, text=text)
     except author.LessonError as error:
         return _fail(error)
     print("\n".join(f"wrote {path.relative_to(root)}" for path in written) or "Nothing has changed.")

@@ -16,6 +16,7 @@ from pathlib import Path
 import jupytext
 from nbformat import from_dict, v4
 
+from . import glossary
 from .execute import LessonError, run, tidy
 
 __all__ = ["LessonError", "build", "check", "claims", "learner", "read_source", "solved", "sources", "strip_claims"]
@@ -94,9 +95,21 @@ def read_source(path):
             key = f"{key}-{seen[key]}"
         new = v4.new_markdown_cell if raw.cell_type == "markdown" else v4.new_code_cell
         cells.append(new(raw.source, id=key, metadata=_metadata(raw.metadata, key)))
+    if path.stem != glossary.PAGE:
+        _link_words(cells, path)
     notebook = v4.new_notebook(cells=cells, metadata=NOTEBOOK_METADATA)
     notebook.nbformat_minor = 5
     return notebook
+
+
+def _link_words(cells, path):
+    prose = [cell for cell in cells if cell.cell_type == "markdown"]
+    try:
+        known = glossary.terms(path.parent)
+    except ValueError as error:
+        raise LessonError(f"{glossary.PAGE}.py: {error}") from None
+    for cell, text in zip(prose, glossary.link([cell.source for cell in prose], known), strict=True):
+        cell.source = text
 
 
 def _key(raw):
@@ -206,13 +219,19 @@ def _hide_guesses(source):
 # ---------------------------------------------------------------- writing and checking
 
 
-def build(names=None, root="."):
-    """Run the lessons (all, or those named) and write both notebooks of each; returns the paths that changed."""
+def build(names=None, root=".", *, text=False):
+    """Run the lessons (all, or those named) and write both notebooks of each; returns the paths that changed.
+
+    With `text` nothing is run: the outputs stored before are kept, and a lesson whose code has changed is refused.
+    """
     root, written = Path(root), []
     for source in sources(root, names):
         notebook = read_source(source)
         answered = solved(notebook)
-        run(answered, source)
+        if text:
+            _keep_outputs(answered, root / "solutions" / f"{source.stem}.ipynb", source)
+        else:
+            run(answered, source)
         if silent := _silent_golden(answered):
             raise LessonError(f"{source.name}, cell {silent} is tagged {GOLDEN} but shows nothing to compare")
         files = {root / "solutions" / f"{source.stem}.ipynb": dumps(answered)}
@@ -220,6 +239,14 @@ def build(names=None, root="."):
         files |= {root / FIGURES / f"{name}.png": data for name, data in _pictures(answered).items()}
         written += [path for path, data in files.items() if _write(path, data)]
     return written
+
+
+def _keep_outputs(answered, path, source):
+    stored = v4.reads(path.read_text("utf-8")).cells if path.exists() else []
+    code = {cell.id: cell.source for cell in stored if cell.cell_type == "code"}
+    if {cell.id: cell.source for cell in answered.cells if cell.cell_type == "code"} != code:
+        raise LessonError(f"{source.name}: its code has changed since it was last run; build it without --text")
+    _graft(answered, {cell.id: cell.outputs for cell in stored if cell.cell_type == "code"})
 
 
 def _pictures(answered):
