@@ -130,8 +130,10 @@ r"""
 **What you see.** At eight layers 96 %{#l14-lost-8} of the gradient is gone, although rounding the true one would have
 taken only 23 %{#l14-rounded-8}. A weight's gradient is a sum over the examples, and what is summed is far smaller
 than the sum: the loss is a mean, so each of the 256{#set} examples carries its part of it and no more. The sum comes
-too late; its terms have underflowed on their way down. Two layers fewer, and 3 %{#l14-lost-6} is lost: the signal
-shrinks more than fourfold a layer, so the format's end is met suddenly.
+too late; its terms have underflowed on their way down.
+
+Two layers fewer, and 3 %{#l14-lost-6} is lost: the signal shrinks more than fourfold a layer, so the format's end is
+met suddenly.
 
 **What it does not show.** A cause of the vanishing. In float32 and bfloat16 every number is there, and the
 network learns as little.
