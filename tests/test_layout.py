@@ -17,7 +17,7 @@ from vglab.course import author
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
-PAGES = ["README.md", "CONTRIBUTING.md", "LICENSE-CC-BY-4.0.md", "CHANGELOG.md", "docs/many_runs.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "LICENSE-CC-BY-4.0.md", "NOTICE.md", "CHANGELOG.md", "docs/many_runs.md"]
 
 
 def split(requirement):
@@ -55,7 +55,7 @@ def test_the_version_is_written_once_and_agrees_elsewhere():
 
 def test_a_wheel_holds_every_file_of_the_package_and_the_licences(tmp_path):
     """Built from a copy, so that neither this folder nor what an earlier build left in it has a say."""
-    names = ["pyproject.toml", "README.md", *(path.name for path in ROOT.glob("LICENSE*"))]
+    names = ["pyproject.toml", "README.md", "NOTICE.md", *(path.name for path in ROOT.glob("LICENSE*"))]
     for name in names:
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "vglab", tmp_path / "vglab", ignore=shutil.ignore_patterns("__pycache__", ".*", "*.part"))
@@ -66,10 +66,10 @@ def test_a_wheel_holds_every_file_of_the_package_and_the_licences(tmp_path):
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in packed if name.startswith("vglab/")} == files
-    assert {"vglab/course/author.py", "vglab/figures/fonts/OFL.txt"} < files
+    assert {"vglab/course/author.py", "vglab/figures/fonts/OFL.txt", "vglab/tasks/vowels.npz"} < files
     assert any(name.endswith(".otf") for name in files)
     licences = {name.rpartition("/")[2] for name in packed if "dist-info/licenses/" in name}
-    assert licences == {"LICENSE", "LICENSE-CC-BY-4.0.md"}
+    assert licences == {"LICENSE", "LICENSE-CC-BY-4.0.md", "NOTICE.md"}
 
 
 # ---------------------------------------------------------------- the lessons
