@@ -160,17 +160,15 @@ check.prediction("2.2", guess_factor, factor(torch.tanh, slope["tanh"], default)
 r"""
 Now the networks. `vg.theory` holds the same two lines for any activation; here they stand beside eight real networks
 of ten layers with 128 units, on the digits of lesson 1, with zero biases. The numbers are decades lost per layer;
-lesson 1's tanh and ReLU lost slightly more, because torch draws biases, too.
+lesson 1's tanh and ReLU lost slightly more, because torch draws biases, too. `vg.sweep` calls two functions at every
+point of a grid, one that builds a network and one that measures it, and returns one table.
 """
 
 # %%
 names = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"]
-tables = [
-    vg.gradient_profile(vg.mlp(10, 128, act=name, sigma_w=default, seed=seed), x, y)
-    .assign(act=name, seed=seed)
-    for name in names
-    for seed in range(3)
-]
+profile = lambda network: vg.gradient_profile(network, x, y)
+grid = {"act": names, "seed": range(3)}
+profiles = vg.sweep(vg.mlp, profile, depth=10, width=128, sigma_w=default, **grid)
 q1 = default**2 * x.square().mean().item()  # the variance that the images give layer 1
 theory = {name: vg.theory.gradient_profile(name, 10, default, q0=q1) for name in names}
 
@@ -180,14 +178,14 @@ Decades are read from the two ends, layer 1 and layer 10, nine steps apart; thre
 """
 
 # %% tags=["nbval-check-output"]
-signal = pd.concat(tables).dropna(subset="slope").groupby(["act", "seed"]).grad_rms
+signal = profiles.dropna(subset="slope").groupby(["act", "seed"]).grad_rms
 measured = (np.log10(signal.last() / signal.first()) / 9).groupby("act").mean()
 predicted = {name: -np.log10(line[0]) / 9 for name, line in theory.items()}
 pd.DataFrame({"theory": predicted, "measured": measured}).round(2)
 
 # %%
 five = ["sigmoid", "silu", "relu", "tanh", "selu"]
-vg.depth_plot(pd.concat(tables).query("act in @five"), by="act", theory=theory);
+vg.depth_plot(profiles.query("act in @five"), by="act", theory=theory);
 
 # %% [markdown]
 r"""
@@ -223,16 +221,26 @@ under a tenth of the quarter that is possible. What is the per-layer factor of t
 # %% tags=["predict"]
 guess_saturated = 0.02  # per-layer factor of the sigmoid at sigma_w = 16
 
+# %% [markdown]
+r"""
+The same for fifteen scales between a quarter of Xavier's and thirty-two times it. Of each network the layers in the
+middle are read, which have settled and lie away from the read-out:
+"""
+
+
 # %%
-rows = []
-for sigma_w in np.geomspace(0.25, 32, 15):
-    for seed in range(3):
-        network = vg.mlp(12, 128, act="sigmoid", sigma_w=sigma_w, seed=seed)
-        profile = vg.gradient_profile(network, x, y)
-        deep = profile[profile.kind == "Sigmoid"].iloc[4:11]  # settled, and away from the read-out
-        rows += [{"sigma_w": sigma_w, "reading": "per-layer factor", "value": deep.gain.median()}]
-        rows += [{"sigma_w": sigma_w, "reading": "rms slope", "value": deep.slope.median()}]
-scan = pd.DataFrame(rows)
+def settled(network):
+    """Median factor and rms slope of layers 5 to 11 of a network of twelve."""
+    table = profile(network)
+    deep = table[table.kind == "Sigmoid"].iloc[4:11]
+    return {"per-layer factor": deep.gain.median(), "rms slope": deep.slope.median()}
+
+
+# %%
+grid = {"sigma_w": np.geomspace(0.25, 32, 15), "seed": range(3)}
+scan = vg.sweep(vg.mlp, settled, depth=12, width=128, act="sigmoid", **grid)
+scan = scan.melt(id_vars=["sigma_w", "seed"], value_vars=["per-layer factor", "rms slope"],
+                 var_name="reading")
 
 # %% name="figure-saturation"
 dial = np.geomspace(0.25, 32, 60)
@@ -314,14 +322,10 @@ mean 0, start at 0.
 guess_cosine = 0.3  # cosine between two digits after three sigmoid layers
 
 # %%
-pairs = {"sigmoid": 1.0, "ReLU": 2**0.5, "tanh": 1.0}
-tables = [
-    vg.gradient_profile(vg.mlp(10, act=name, sigma_w=sigma_w, seed=seed), x, y)
-    .assign(act=name, seed=seed)
-    for name, sigma_w in pairs.items()
-    for seed in range(3)
-]
-vg.depth_plot(pd.concat(tables), "cosine", by="act");
+start = {"sigmoid": 1.0, "ReLU": 2**0.5, "tanh": 1.0}
+build = lambda act, seed: vg.mlp(10, act=act, sigma_w=start[act], seed=seed)
+cosines = vg.sweep(build, profile, act=list(start), seed=range(3))
+vg.depth_plot(cosines, "cosine", by="act");
 
 # %% [markdown]
 r"""
@@ -331,8 +335,8 @@ ranges of three seeds.*
 """
 
 # %%
-cosines = tables[0][tables[0].kind == "Sigmoid"].cosine
-check.prediction("2.4", guess_cosine, cosines.iloc[2])
+third = cosines[(cosines.kind == "Sigmoid") & (cosines.layer == "act3")].cosine
+check.prediction("2.4", guess_cosine, third.median())
 
 # %% [markdown]
 r"""

@@ -89,13 +89,9 @@ guess_growth = 20.0  # rms of layer 20 over rms of layer 1, ReLU, sigma_w = 2
 
 # %%
 scales = {"σ_w = 2": 2.0, "σ_w = √2 (He)": 2**0.5, "σ_w = 1 (Xavier)": 1.0, "σ_w = 1/√3": 3**-0.5}
-tables = [
-    vg.gradient_profile(vg.mlp(20, act="relu", sigma_w=scale, seed=seed), x, y)
-    .assign(start=name, seed=seed)
-    for name, scale in scales.items()
-    for seed in range(3)
-]
-profiles = pd.concat(tables)
+build = lambda start, seed: vg.mlp(20, act="relu", sigma_w=scales[start], seed=seed)
+profile = lambda network: vg.gradient_profile(network, x, y)
+profiles = vg.sweep(build, profile, start=list(scales), seed=range(3))
 
 # %%
 forward = {}
@@ -112,7 +108,7 @@ layer adds its own random error, and the errors multiply.*
 """
 
 # %%
-loud = tables[0].query("kind == 'ReLU'").h_rms
+loud = profiles.query("start == 'σ_w = 2' and seed == 0 and kind == 'ReLU'").h_rms
 check.prediction("3.2", guess_growth, loud.iloc[-1] / loud.iloc[0])
 
 # %%

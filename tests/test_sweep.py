@@ -269,3 +269,18 @@ def test_the_page_s_code_runs_as_written(tmp_path):
     assert table.groupby("sigma_w").ratio.median().is_monotonic_increasing
     pd.testing.assert_frame_equal(table, pd.read_csv(tmp_path / "many.csv", index_col=0))
     assert (tmp_path / "decay.sqlite").exists()
+
+
+def test_the_environment_keeps_the_bar_off():
+    """As for a lesson's build: a bar in a stored output would tell a time."""
+    code = """
+import time, vglab as vg
+vg.sweep(lambda k: k, lambda k: time.sleep(0.3) or k, k=range(6))
+"""
+
+    def told(off):
+        env = os.environ | {"TQDM_DISABLE": off}
+        return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stderr
+
+    assert "6" in told("")
+    assert told("1") == ""

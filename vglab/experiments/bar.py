@@ -7,12 +7,13 @@ from contextlib import contextmanager
 def telling(progress, total, *, unit, done=0):
     """Yield ``tell(done, *about)``: it moves a bar if `progress` is True, or calls ``progress(done, total, *about)``.
 
-    The bar shows itself after a second and goes away at the end.
+    The bar shows itself after a second and goes away at the end; ``TQDM_DISABLE=1`` in the environment keeps it off.
     """
     if callable(progress):
         yield lambda now, *about: progress(now, total, *about)
         return
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, initial=done, disable=not progress, leave=False, delay=1, unit=unit) as bar:
+    off = {} if progress else {"disable": True}  # disable=False would overrule the environment
+    with tqdm(total=total, initial=done, leave=False, delay=1, unit=unit, **off) as bar:
         yield lambda now, *about: bar.update(now - bar.n)
