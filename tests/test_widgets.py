@@ -18,7 +18,7 @@ from torch import nn
 
 import vglab as vg
 from vglab.figures.profiles import decades_per_layer
-from vglab.widgets import cascade, microscope, ruler, thermometer
+from vglab.widgets import cascade, dead_units, microscope, ruler, thermometer
 from vglab.widgets.parameters import Choice, two_digits
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +26,7 @@ MAKE = {
     "cascade": (vg.widgets.gradient_cascade, cascade),
     "microscope": (vg.widgets.slope_microscope, microscope),
     "thermometer": (vg.widgets.variance_thermometer, thermometer),
+    "dead units": (vg.widgets.dead_unit_map, dead_units),
     "ruler": (vg.widgets.precision_ruler, ruler),
 }
 ACTS = ("sigmoid", "tanh", "relu", "gelu", "selu")

@@ -1,10 +1,10 @@
 """Sliders around a figure: each move computes the real network, theory is drawn beside it."""
 
 from .. import theory
-from . import cascade, microscope, ruler, thermometer
+from . import cascade, dead_units, microscope, ruler, thermometer
 from .panel import Panel
 
-__all__ = ["gradient_cascade", "precision_ruler", "slope_microscope", "variance_thermometer"]
+__all__ = ["dead_unit_map", "gradient_cascade", "precision_ruler", "slope_microscope", "variance_thermometer"]
 
 
 def gradient_cascade(depth=30, *, act="sigmoid", init="normal", sigma_w=None, guess=None):
@@ -60,3 +60,12 @@ def precision_ruler(scale=0, *, act="sigmoid", sigma_w=1.0, depth=8):
     W ~ N(0, sigma_w**2 / fan_in), `act` as in `gradient_cascade`, as are the rest.
     """
     return Panel(ruler, ruler.View(), {"depth": depth, "sigma_w": sigma_w, "act": act, "scale": scale})
+
+
+def dead_unit_map(bias=0.0, *, sigma_w=2**0.5, leak=0.0):
+    """Show for how many of 64 digits each unit of a rectifier network, 12 layers of 64 units, is on.
+
+    `bias` is every bias, -1.5 to 1.5; `sigma_w` is 0.4 to 3 in W ~ N(0, sigma_w**2 / fan_in); `leak` is the slope
+    below 0, 0 to 0.5. The rest is as in `gradient_cascade`.
+    """
+    return Panel(dead_units, dead_units.View(), {"bias": bias, "sigma_w": sigma_w, "leak": leak})
