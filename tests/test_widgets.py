@@ -18,15 +18,25 @@ from torch import nn
 
 import vglab as vg
 from vglab.figures.profiles import decades_per_layer
-from vglab.widgets import cascade, dead_units, microscope, ruler, thermometer
+from vglab.widgets import (
+    _gain_dial,
+    _skip_dial,
+    cascade,
+    dead_units,
+    microscope,
+    ruler,
+    thermometer,
+)
 from vglab.widgets.parameters import Choice, two_digits
 
 ROOT = Path(__file__).parents[1]
 MAKE = {
+    "dead units": (vg.widgets.dead_unit_map, dead_units),
     "cascade": (vg.widgets.gradient_cascade, cascade),
     "microscope": (vg.widgets.slope_microscope, microscope),
+    "gains": (vg.widgets.gain_dial, _gain_dial),
+    "skips": (vg.widgets.skip_dial, _skip_dial),
     "thermometer": (vg.widgets.variance_thermometer, thermometer),
-    "dead units": (vg.widgets.dead_unit_map, dead_units),
     "ruler": (vg.widgets.precision_ruler, ruler),
 }
 ACTS = ("sigmoid", "tanh", "relu", "gelu", "selu")
@@ -284,7 +294,8 @@ def test_presets_drive_the_sliders_and_reset_goes_back(made):
         assert widget.params == pytest.approx(params)
         assert {key: control.value for key, control in widget._controls.items()} == pytest.approx(params)
         assert widget._sentence == model.describe(widget.params, model.compute(widget.params))
-    widget.sigma_w = 3.21
+    p = next(p for p in model.PARAMETERS if not isinstance(p, Choice))
+    setattr(widget, p.name, p.low)
     buttons["Reset"].click()
     assert widget.params == start
     assert widget._image.value == picture

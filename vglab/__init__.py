@@ -5,7 +5,7 @@ Four ideas carry the package: a torch model, a probe, a table, a verdict. Import
 
 from importlib import import_module
 
-from .nets import init_, mlp
+from .nets import convnet, init_, mlp
 from .probe import gradient_profile, probe
 
 __version__ = "0.1.0"
@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     *_FIGURES,
     "check",
+    "convnet",
     "diagnose",
     "gradient_profile",
     "init_",

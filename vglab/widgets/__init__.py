@@ -2,9 +2,19 @@
 
 from .. import theory
 from . import cascade, dead_units, microscope, ruler, thermometer
+from . import gain_dial as _gain_dial
+from . import skip_dial as _skip_dial
 from .panel import Panel
 
-__all__ = ["dead_unit_map", "gradient_cascade", "precision_ruler", "slope_microscope", "variance_thermometer"]
+__all__ = [
+    "dead_unit_map",
+    "gain_dial",
+    "gradient_cascade",
+    "precision_ruler",
+    "skip_dial",
+    "slope_microscope",
+    "variance_thermometer",
+]
 
 
 def gradient_cascade(depth=30, *, act="sigmoid", init="normal", sigma_w=None, guess=None):
@@ -69,3 +79,22 @@ def dead_unit_map(bias=0.0, *, sigma_w=2**0.5, leak=0.0):
     below 0, 0 to 0.5. The rest is as in `gradient_cascade`.
     """
     return Panel(dead_units, dead_units.View(), {"bias": bias, "sigma_w": sigma_w, "leak": leak})
+
+
+def skip_dial(alpha=1.0, *, blocks=40, skip="on", norm="none"):
+    """Show signal, gradient and the gradient's paths in a residual network as the scale of its branches is turned.
+
+    `alpha` is 0.1 to 1.5, `blocks` 5 to 60 of 64 units with He's weights, `skip` "on" or "off", `norm` "none" or
+    "batch". The rest is as in `gradient_cascade`.
+    """
+    start = {"alpha": alpha, "blocks": blocks, "skip": skip, "norm": norm}
+    return Panel(_skip_dial, _skip_dial.View(), start)
+
+
+def gain_dial(sigma_w=1.0, *, act="tanh", depth=20):
+    """Show what each layer does to signal and gradient at every weight scale, torch's, Xavier's and He's marked.
+
+    `sigma_w` is 0.3 to 16 in W ~ N(0, sigma_w**2 / fan_in), `depth` 10 to 40 layers of 64 units; the factors are those
+    of the deeper half. `act` is as in `gradient_cascade`, as are the rest.
+    """
+    return Panel(_gain_dial, _gain_dial.View(), {"sigma_w": sigma_w, "act": act, "depth": depth})
