@@ -27,6 +27,7 @@ r"""
 | [3. Initialization](03_initialization.ipynb) | Where should the weights start? | 95 |
 | [6. ReLU and its variants](06_rectifiers.ipynb) | What does ReLU cure, and what does it cost? | 105 |
 | [7. Xavier and He](07_xavier_he.ipynb) | What do Xavier's and He's weights keep? | 110 |
+| [8. Batch normalization](08_normalization.ipynb) | What does normalization repair? | 102 |
 | [9. Skip connections and ResNets](09_skips.ipynb) | What does a skip connection repair? | 108 |
 | [14. Precision](14_precision.ipynb) | When does a gradient become zero? | 100 |
 | [90. Your own model](90_your_own_model.ipynb) | Is it my gradients? | 57 |

@@ -20,6 +20,7 @@ import vglab as vg
 from vglab.figures.profiles import decades_per_layer
 from vglab.widgets import (
     _gain_dial,
+    _norm_switchboard,
     _skip_dial,
     cascade,
     dead_units,
@@ -34,6 +35,7 @@ MAKE = {
     "dead units": (vg.widgets.dead_unit_map, dead_units),
     "cascade": (vg.widgets.gradient_cascade, cascade),
     "microscope": (vg.widgets.slope_microscope, microscope),
+    "norms": (vg.widgets.norm_switchboard, _norm_switchboard),
     "gains": (vg.widgets.gain_dial, _gain_dial),
     "skips": (vg.widgets.skip_dial, _skip_dial),
     "thermometer": (vg.widgets.variance_thermometer, thermometer),

@@ -3,6 +3,7 @@
 from .. import theory
 from . import cascade, dead_units, microscope, ruler, thermometer
 from . import gain_dial as _gain_dial
+from . import norm_switchboard as _norm_switchboard
 from . import skip_dial as _skip_dial
 from .panel import Panel
 
@@ -10,6 +11,7 @@ __all__ = [
     "dead_unit_map",
     "gain_dial",
     "gradient_cascade",
+    "norm_switchboard",
     "precision_ruler",
     "skip_dial",
     "slope_microscope",
@@ -98,3 +100,14 @@ def gain_dial(sigma_w=1.0, *, act="tanh", depth=20):
     of the deeper half. `act` is as in `gradient_cascade`, as are the rest.
     """
     return Panel(_gain_dial, _gain_dial.View(), {"sigma_w": sigma_w, "act": act, "depth": depth})
+
+
+def norm_switchboard(act="sigmoid", *, norm="batch", batch=64, depth=20):
+    """Show the gradient's profile with a normalization before each activation, and every norm's factor per layer.
+
+    `act` is ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"selu"``, ``"gelu"`` or ``"silu"``, `norm` "none", "batch",
+    "layer" or "rms", `batch` 5 to 128 digits, `depth` 5 to 50 layers of 64 units. The rest is as in
+    `gradient_cascade`.
+    """
+    start = {"act": act, "norm": norm, "batch": batch, "depth": depth}
+    return Panel(_norm_switchboard, _norm_switchboard.View(), start)
