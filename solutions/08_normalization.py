@@ -3,19 +3,20 @@ r"""
 # 8. What does normalization repair?
 
 **Time** 62 minutes, and 40 for the exercises. **Needed first** Lessons 1 to 3: the per-layer factor, `sigma_w`, the cosine between inputs.
-**New words** batch normalization, layer normalization, RMSNorm, running statistics, internal covariate shift.
+**New words** batch normalization, layer normalization, RMSNorm, common part, internal covariate shift, running statistics.
 """
 
 # %% [markdown]
 r"""
 **You will be able to**
 
-- write batch, layer and RMS normalization as formulas and as code, and say why a weight's gradient behind one of them is
-  at a right angle to the weight;
-- explain, and show by experiment, why batch normalization saves a deep sigmoid network and layer normalization does not;
+- write batch, layer and RMS normalization as formulas and as code, and say why a weight's gradient behind one of them
+  is at a right angle to the weight;
+- explain, and show by experiment, why batch normalization saves a deep sigmoid network and layer normalization does
+  not;
 - predict the per-layer factor of a normalized network from its activation, and say what batch normalization costs;
-- tell what is known of *why* batch normalization helps from what is only told, and when a network in evaluation mode is
-  not the one that was trained.
+- tell what is known of *why* batch normalization helps from what is only told, and when a network in evaluation mode
+  is not the one that was trained.
 """
 
 # %%
@@ -37,19 +38,20 @@ x, y = data.x[:256], data.y[:256]
 r"""
 ## Three divisions
 
-Initialization sets the scale of the signal once, and training is free to spoil it. A normalization layer sets it
-anew at every forward pass. Write $z_{bj}$ for the preactivation of unit $j$ at example $b$.
+Initialization sets the scale of the signal once, and training is free to spoil it. A normalization layer sets it anew
+at every forward pass. Write $z_{bj}$ for the preactivation of unit $j$ at example $b$.
 
-**Batch normalization** (BN; [Ioffe and Szegedy 2015](https://arxiv.org/abs/1502.03167), Algorithm 1) takes one unit and
-looks at all examples of the batch; **layer normalization** (LN; [Ba et al. 2016](https://arxiv.org/abs/1607.06450))
-takes one example and looks at all units; **RMSNorm** ([Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467))
-does the same and leaves out the mean:
+**Batch normalization** (BN; [Ioffe and Szegedy 2015](https://arxiv.org/abs/1502.03167), Algorithm 1) takes one unit
+and looks at all examples of the batch; **layer normalization** (LN; [Ba et al.
+2016](https://arxiv.org/abs/1607.06450)) takes one example and looks at all units; **RMSNorm** ([Zhang and Sennrich
+2019](https://arxiv.org/abs/1910.07467)) does the same and leaves out the mean:
 
 $$\text{BN: } \frac{z_{bj} - \mu_j}{\sqrt{\sigma_j^2 + \epsilon}}, \qquad
 \text{LN: } \frac{z_{bj} - \mu_b}{\sqrt{\sigma_b^2 + \epsilon}}, \qquad
 \text{RMS: } \frac{z_{bj}}{\sqrt{\tfrac1n \sum_i z_{bi}^2 + \epsilon}} .$$
 
-Each is followed by a learned scale $\gamma_j$ and, but for RMSNorm, a learned shift $\beta_j$, which start at 1 and 0.
+Each is followed by a learned scale $\gamma_j$ and, but for RMSNorm, a learned shift $\beta_j$, which start at 1 and
+0.
 """
 
 # %%
@@ -66,9 +68,9 @@ torch.allclose(batch_norm(z), nn.BatchNorm1d(64)(z), atol=1e-5)
 # %% [markdown]
 r"""
 Mean and variance are computed from $z$, so gradient flows through them, too, and that is not a detail. Multiply all
-weights into unit $j$ by a number $c > 0$: mean and standard deviation are multiplied as well, and nothing that follows
-changes (but for $\epsilon$). So the loss is constant along the row $w_j$ of the weight matrix, and its derivative in
-that direction is 0:
+weights into unit $j$ by a number $c > 0$: mean and standard deviation are multiplied as well, and nothing that
+follows changes (but for $\epsilon$). So the loss is constant along the row $w_j$ of the weight matrix, and its
+derivative in that direction is 0:
 
 $$L(c\,w_j) = L(w_j) \quad\Longrightarrow\quad \Bigl\langle w_j, \frac{\partial L}{\partial w_j} \Bigr\rangle = 0 .$$
 
@@ -83,30 +85,32 @@ for norm in ("batch", None):
     F.cross_entropy(model(x), y).backward()
     w = model.linear10.weight
     cosines[norm] = F.cosine_similarity(w, w.grad, dim=1).abs().max().item()
-{norm: round(cosine, 3) for norm, cosine in cosines.items()}
+{norm: round(cosine, 2) for norm, cosine in cosines.items()}
 
 # %% [markdown]
 r"""
-With BN it is 0.000{#l8-right-angle}, without 0.3{#l8-no-right-angle}. (With LN the same argument holds for the weight matrix as a whole, not for its
-rows.) A step at a right angle makes the row longer, by Pythagoras, and the longer the row, the less a step turns it. So
-BN splits a weight into a length that hardly matters and a direction that is learned ([Kohler et al.
-2019](https://arxiv.org/abs/1805.10694)).
+With BN it is 0.00{#l8-right-angle}, without 0.3{#l8-no-right-angle}. (With LN the same argument holds for the weight
+matrix as a whole, not for its rows.) A step at a right angle makes the row longer, by Pythagoras, and the longer the
+row, the less a step turns it. So BN splits a weight into a length that hardly matters and a direction that is learned
+([Kohler et al. 2019](https://arxiv.org/abs/1805.10694)).
 
 > **Careful.** Code that treats the mean and the variance as constants on the way back, by a `detach` or a `no_grad`,
-> computes the gradient of another function and loses the right angle. Section 2 of Ioffe and Szegedy shows what happens: a bias in front
-> of the normalization grows at every step, the output does not change, and the loss stays where it is.
+> computes the gradient of another function and loses the right angle. Section 2 of Ioffe and Szegedy shows what
+> happens: a bias in front of the normalization grows at every step, the output does not change, and the loss stays
+> where it is.
 """
 
 # %% [markdown] minutes=13
 r"""
 ## The sigmoid network, once more
 
-Twenty sigmoid layers with Xavier's weights do not train: lesson 2 found a gradient that falls by 0.24{#l8-sigmoid-plain-factor} per
-layer, and inputs that have become one direction. Now a normalization is put before every activation. All three make
-the signal's size right at every layer, with the same weights, the same batches and 200 steps.
+Twenty sigmoid layers with Xavier's weights do not train: lesson 2 found a gradient that is multiplied by
+0.24{#l8-sigmoid-plain-factor} at each layer, and inputs that have become one direction. Now a normalization is put
+before every activation. All three make the signal's size right at every layer, with the same weights, the same
+batches and 200 steps.
 
-**Predict.** With BN the network gets 0.99{#l8-bn-accuracy} of the training digits right. What does it get with *layer*
-normalization? (Guessing gives one in ten.)
+**Predict.** With BN the network gets 0.99{#l8-bn-accuracy} of the training digits right. What does it get with
+*layer* normalization? (Guessing gives one in ten.)
 """
 
 # %% tags=["predict"]
@@ -149,22 +153,23 @@ r"""
 norm, with LayerNorm and with RMSNorm it is 1 within a few layers; with BatchNorm it stays where one layer has put it.
 Medians and ranges of three seeds.*
 
-**What you see.** Nothing at all, 0.10{#l8-ln-accuracy}, and RMSNorm the same, at ten times the learning rate, too. Figure 8.1 says why. A sigmoid's outputs lie
-around one half, so all activation vectors share one long **common part**. After the next weights the common part is a
-vector with a different number *for each unit*, the same for every example.
+**What you see.** Nothing is learned, 0.10{#l8-ln-accuracy}, with RMSNorm neither, and not at ten times the learning
+rate. Figure 8.1 says why. A sigmoid's outputs lie around one half, so all activation vectors share one long **common
+part**. After the next weights the common part is a vector with a different number *for each unit*, the same for every
+example.
 
 LN subtracts from an example the mean over its units, *one* number, and most of the common part stays. BN subtracts
 from each unit its mean over the examples: that *is* the common part, all of it. So BN treats the second disease of
 lesson 2, and LN only the size.
 
-With LN the factor is 0.39{#l8-sigmoid-ln-factor}, for the gradient and for the difference between two digits. Twenty layers of it leave less than
-the last digit of float32. With BN the factor is 1.04{#l8-sigmoid-bn-factor}.
+With LN the factor is 0.39{#l8-sigmoid-ln-factor}, for the gradient and for the difference between two digits. Twenty
+layers of it leave less than the last digit of float32. With BN the factor is 1.04{#l8-sigmoid-bn-factor}.
 """
 
 # %% [markdown]
 r"""
-If that is the explanation, it can be tested: take BN apart. The layer below subtracts a mean over one axis and divides
-by a root mean square over another, in any combination.
+If that is the explanation, it can be tested: take BN apart. The layer below subtracts a mean over one axis and
+divides by a root mean square over another, in any combination.
 """
 
 # %%
@@ -218,34 +223,35 @@ pd.Series(reached).groupby(level=0, sort=False).median().round(2).rename("mean o
 # %% [markdown]
 r"""
 Over which axis the *division* goes hardly matters: with the mean over the batch and the division over the units, the
-network reaches 0.98{#l8-batch-units}, nearly as good as BN. The mean over the batch *alone*, without a division, leaves it
-at chance, 0.10{#l8-batch-none}: the difference between digits still falls to a quarter at each layer.
+network reaches 0.98{#l8-batch-units}, nearly as good as BN. The mean over the batch *alone*, without a division,
+leaves it at chance, 0.10{#l8-batch-none}: the difference between digits still falls to a quarter at each layer.
 
-LN's mean with BN's division is the telling one. Its gradient is nearly level, 0.98{#l8-units-batch-factor} per layer, but
-its inputs stay at a cosine of 0.98{#l8-units-batch-cosine}, and it ends at 0.5{#l8-units-batch} or so, every seed
+LN's mean with BN's division is the telling one. Its gradient is nearly level, 0.98{#l8-units-batch-factor} per layer,
+but its inputs stay at a cosine of 0.98{#l8-units-batch-cosine}, and it ends at 0.5{#l8-units-batch} or so, every seed
 elsewhere. A healthy gradient alone is not enough. Two diseases, and each half of BN is the remedy of one.
 
 **What it does not show.** That LN is worse. Transformers are built on LN and RMSNorm, and with good reason: they need
-no batch. Their activations have a much smaller mean than a sigmoid, and skips carry the differences past it.
+no batch. Their activations have a smaller mean for their size than a sigmoid, and skips carry the differences past
+it.
 
-**Modify.** Put `"tanh"` for `"sigmoid"` in the cell that makes `nets`. Its mean is 0, so nothing is common. Which norms
-train now?
+**Modify.** Put `"tanh"` for `"sigmoid"` in the cell that makes `nets`. Its mean is 0, so nothing is common. Which
+norms train now?
 """
 
 # %% [markdown] minutes=13
 r"""
 ## The price
 
-Lesson 2's formula says what a normalized layer does to a gradient. Behind the norm, preactivations have mean square 1,
-$z \sim N(0, 1)$. The next layer's preactivations have the mean square $\sigma_w^2\,\mathbb{E}[\varphi^2]$, and LN
+Lesson 2's formula says what a normalized layer does to a gradient. Behind the norm, preactivations have mean square
+1, $z \sim N(0, 1)$. The next layer's preactivations have the mean square $\sigma_w^2\,\mathbb{E}[\varphi^2]$, and LN
 divides by its root. On the way back the gradient meets the slope, the weights and the same division:
 
 $$\text{LN, RMS: } \sqrt{\frac{\mathbb{E}[\varphi'(z)^2]}{\mathbb{E}[\varphi(z)^2]}}, \qquad
 \text{BN: } \sqrt{\frac{\mathbb{E}[\varphi'(z)^2]}{\mathrm{Var}[\varphi(z)]}}, \qquad z \sim N(0, 1).$$
 
-The weights' scale cancels, so initialization no longer matters. BN divides by the spread over the *batch*, from which the
-common part, $\mathbb{E}[\varphi]$, is gone: hence the variance. This is our derivation, for wide layers and large
-batches, checked below; for ReLU the second is the $\sqrt{\pi/(\pi-1)}$ of [Yang et al.
+The weights' scale cancels: at the start `sigma_w` no longer matters. BN divides by the spread over the *batch*, from
+which the common part, $\mathbb{E}[\varphi]$, is gone: hence the variance. This is our derivation, for wide layers and
+large batches, checked below; for ReLU the second is the $\sqrt{\pi/(\pi-1)}$ of [Yang et al.
 (2019)](https://arxiv.org/abs/1902.08129).
 
 **Predict.** Fifty ReLU layers with BN, before training. By what factor is the gradient at the first ReLU larger, or
@@ -272,9 +278,9 @@ vg.depth_plot(pd.concat(tables), by="norm", theory=theory, title="BatchNorm make
 
 # %% [markdown]
 r"""
-*Figure 8.2. Backward signal in networks of fifty ReLU layers with He's weights, relative to the last. With BatchNorm it grows
-towards the input by 1.21{#l8-relu-theory} per layer, as theory (dashed) says; without a norm and with LayerNorm it stays level and wanders.
-Medians and ranges of three seeds.*
+*Figure 8.2. Backward signal in networks of fifty ReLU layers with He's weights, relative to the last. With BatchNorm
+it grows towards the input by 1.21{#l8-relu-theory} per layer, as theory (dashed) says; without a norm and with
+LayerNorm it stays level and wanders. Medians and ranges of three seeds.*
 """
 
 # %%
@@ -283,20 +289,23 @@ check.prediction("8.2", guess_ratio, np.median(ratios))
 
 # %% [markdown]
 r"""
-**What you see.** A factor of about 9000{#l8-relu-ratio}: 1.20{#l8-relu-bn-factor} per layer, where theory has 1.21{#l8-relu-theory}, and over forty-nine
-steps half a per cent adds up. BN does not keep gradients level. In the sigmoid network it traded a loss of 0.63{#l8-sigmoid-decades} decades per layer for
-almost nothing; here it turns a level gradient into an explosion.
+**What you see.** A factor of about 9000{#l8-relu-ratio}: 1.20{#l8-relu-bn-factor} per layer, where theory has
+1.21{#l8-relu-theory}, and over forty-nine steps half a per cent adds up. BN does not keep gradients level. In the
+sigmoid network it traded a loss of 0.63{#l8-sigmoid-decades} decades per layer for almost nothing; here it turns a
+level gradient into an explosion.
 
 And it must. *For every activation BN's formula gives 1 or more*: none vanishes, and none but a straight line stays
-level. Yang et al. found the same by another road: neither weights nor activation can take the explosion away (abstract).
+level. Yang et al. found the same by another road: neither weights nor activation can take the explosion away
+(abstract).
 
 > **Deeper: a proof in three lines.** Expand the activation in Hermite polynomials, which are orthogonal under a
-> Gaussian: $\varphi = \sum_k a_k\,\mathrm{He}_k/\sqrt{k!}$. Then $\mathrm{Var}[\varphi] = \sum_{k \ge 1} a_k^2$. The derivative of
-> $\mathrm{He}_k$ is $k\,\mathrm{He}_{k-1}$, so $\mathbb{E}[\varphi'^2] = \sum_{k \ge 1} k\,a_k^2$, which is at least as much, term by
-> term. Equal only if $a_k = 0$ for all $k \ge 2$: a straight line. This is the Gaussian Poincaré inequality.
+> Gaussian: $\varphi = \sum_k a_k\,\mathrm{He}_k/\sqrt{k!}$. Then $\mathrm{Var}[\varphi] = \sum_{k \ge 1} a_k^2$. The
+> derivative of $\mathrm{He}_k$ is $k\,\mathrm{He}_{k-1}$, so $\mathbb{E}[\varphi'^2] = \sum_{k \ge 1} k\,a_k^2$,
+> which is at least as much, term by term. Equal only if $a_k = 0$ for all $k \ge 2$: a straight line. This is the
+> Gaussian Poincaré inequality.
 
-Eight activations, thirty layers of 256 units, 64 digits; the measured factor is that between layers 6 and 21, away from
-both ends, the median of three seeds.
+Eight activations, thirty layers of 256 units, 64 digits; the measured factor is that between layers 6 and 21, away
+from both ends, the median of three seeds.
 """
 
 # %%
@@ -316,17 +325,17 @@ pd.DataFrame(rows).set_index("activation").round(2)
 
 # %% [markdown]
 r"""
-One formula, sixteen networks: within two per cent, but for one. SiLU with BN has 1.16{#l8-silu-measured} where theory says
-1.11{#l8-silu-theory}. The formula takes it that the examples of a batch are all equally alike. Under SiLU they are not:
-by layer 30 a single direction carries 0.27{#l8-silu-direction} of the whole batch's spread, under ReLU
-0.09{#l8-relu-direction}. GELU leans the same way, less.
+One formula, sixteen kinds of network: within two per cent, but for one. SiLU with BN has 1.16{#l8-silu-measured}
+where theory says 1.11{#l8-silu-theory}. The formula takes it that the examples of a batch are all equally alike.
+Under SiLU they are not: by layer 30 a single direction carries 0.27{#l8-silu-direction} of the whole batch's spread,
+under ReLU 0.09{#l8-relu-direction}. GELU leans the same way, less.
 """
 
 # %% [markdown]
 r"""
-In that table theory knew the size of the batch. A small batch makes BN steeper: the mean and the
-spread are then estimates from few examples, and each example's own share in them is large. `vg.theory.batch_factor`
-averages over the batches exactly (from five examples on).
+In that table theory knew the size of the batch. A small batch makes BN steeper: the mean and the spread are then
+estimates from few examples, and each example's own share in them is large. `vg.theory.batch_factor` averages over the
+batches exactly (from five examples on).
 """
 
 # %%
@@ -343,16 +352,24 @@ vg.scan_plot(pd.DataFrame(measured), "batch", "factor", theory=exact, logx=True,
 r"""
 *Figure 8.3. Factor per layer of ReLU networks with BatchNorm against the batch size: about one and a half for five
 examples, falling towards 1.21{#l8-relu-theory}. Medians and ranges of three seeds, theory for a finite batch dashed.*
+
+**What it does not show.** That LN is always level. Its factor is 1 for ReLU, whose mean square and mean square slope
+are equal, and above or below 1 for the others; single networks wander about it, as Figure 8.2 shows.
+
+**Modify.** Put `"tanh"` for both `"relu"` in this cell. Without a mean to take away, how much does BN cost at five
+examples, and at 256{#set}?
 """
 
 # %% [markdown] minutes=6
 r"""
 ## One step later
 
-All this was before training. Lesson 9 will train such networks; first, what becomes of their gradients. The network of fifty
-ReLU layers, 64 units wide, is given plain gradient descent with a learning rate of 0.1{#set} and batches of 64 digits.
+All this was before training. Lesson 9 will train such networks; first, what becomes of their gradients. The network
+of fifty ReLU layers, 64 units wide, is given plain gradient descent with a learning rate of 0.1{#set} and batches of
+64 digits.
 
-**Predict.** Before the first step the ratio of first to last layer is about 12000{#l8-before-step}. What is it after *one* step?
+**Predict.** Before the first step the ratio of first to last layer is about 12000{#l8-before-step}. What is it after
+*one* step?
 """
 
 # %% tags=["predict"]
@@ -377,8 +394,9 @@ vg.training_plot(settling, "ratio", logy=True, labels={"ratio": "gradient, first
 
 # %% [markdown]
 r"""
-*Figure 8.4. Ratio of the gradient at the first ReLU to that at the last over ten steps of gradient descent, logarithmic
-vertical axis: it falls more than tenfold in the first step and keeps falling. Medians and ranges of three seeds.*
+*Figure 8.4. Ratio of the gradient at the first ReLU to that at the last over ten steps of gradient descent,
+logarithmic vertical axis: it falls more than tenfold in the first step and goes on falling for some more. Medians and
+ranges of three seeds.*
 """
 
 # %%
@@ -390,25 +408,43 @@ f"in step 1 the first layer's weights moved by {step_one.moved:.0f} times their 
 
 # %% [markdown]
 r"""
-**What you see.** About 200{#l8-after-step}, from 12000{#l8-before-step}. Yang et al. report the same: after one step the
-gradients span a far smaller range. So "BN explodes" is a statement about initialization.
+**What you see.** About 200{#l8-after-step}, from 12000{#l8-before-step}. Yang et al. report the same: after one step
+the gradients span a far smaller range. So "BN explodes" is a statement about initialization.
 
 But look at what the step did. A gradient that is thousands of times too large moved the first layer's weights by
-170{#l8-moved} times their own norm. Nothing blows up, because BN does not care for the length; but what was drawn at
-random there is gone, overwritten by one batch. The gradient settled because the lower layers were replaced.
+150{#l8-moved} times their own norm. Nothing blows up, because BN does not care for the length; but what was drawn at
+random there has been overwritten by one batch. Is *that* why the gradient settled? Keep the step in forty layers and
+put the initial weights back in the lowest ten:
+"""
 
-**What it does not show.** That this does harm. It is a reason to start deep BN networks with a small learning rate, and
-lesson 9 shows what skips make of it.
+# %%
+ratios = []
+for seed in range(3):
+    model = vg.mlp(50, act="relu", sigma_w=1.0, norm="batch", seed=seed)
+    first = deepcopy(model)
+    train(model, 1, lr=0.1, momentum=0, seed=100 * seed)
+    model[:30].load_state_dict(first[:30].state_dict())  # ten layers of three modules
+    s = signal(model)
+    ratios.append(s[0] / s[-1])
+f"ratio: {np.median(ratios):.0f}"
 
-**Modify.** Give `after_steps` the learning rate `lr=0.01`. How much is left of the fall, and how far do the weights move?
+# %% [markdown]
+r"""
+About 3500{#l8-put-back}: most of the explosion is back. It had settled because the lowest layers had been replaced.
+
+**What it does not show.** That this does harm. It is a reason to start deep BN networks with a small learning rate,
+and lesson 9 shows what skips make of it.
+
+**Modify.** Give `after_steps` the learning rate `lr=0.01`. How much is left of the fall, and how far do the weights
+move?
 """
 
 # %% [markdown] minutes=3
 r"""
 ## The switchboard
 
-Activation, norm, batch size and depth, on a real network. Find an activation for which LN and BN agree, and one for which they
-differ most; then take BN from 128{#set} examples down to 8{#set}.
+Activation, norm, batch size and depth, on a real network. Find an activation for which LN and BN agree, and one for
+which they differ most; then take BN from 128{#set} examples down to 8{#set}.
 """
 
 # %%
@@ -424,13 +460,14 @@ right theory's factor per layer for all four norms with the measured one of the 
 r"""
 ## Why does it help?
 
-You have seen *what* BN does. *Why* it speeds up training is another question, and its first answer is the most repeated
-sentence about it. Ioffe and Szegedy called the change of a layer's input distribution, while the layers below it learn,
-**internal covariate shift**, and proposed BN to reduce it (abstract and section 2).
+You have seen *what* BN does. *Why* it speeds up training is another question, and its first answer is the most
+repeated sentence about it. Ioffe and Szegedy called the change of a layer's input distribution, while the layers
+below it learn, **internal covariate shift**, and proposed BN to reduce it (abstract and section 2).
 
-[Santurkar et al. (2018)](https://arxiv.org/abs/1805.11604) put that to the test. If a stable distribution is what helps,
-then destroying it again must hurt. Their section 2.1 adds noise *behind* each BN, with a mean and a scale that
-change at every step. Here every unit is moved by up to a half and stretched by up to a quarter, both drawn anew at every forward pass:
+[Santurkar et al. (2018)](https://arxiv.org/abs/1805.11604) put that to the test. If a stable distribution is what
+helps, then destroying it again must hurt. Their section 2.1 adds noise *behind* each BN, with a mean and a scale that
+change at every step. Here every unit is moved by up to a half and stretched by up to a quarter, both drawn anew at
+every forward pass:
 """
 
 # %%
@@ -454,8 +491,8 @@ def build(kind, act="sigmoid", depth=10, seed=0):
 
 # %% [markdown]
 r"""
-Ten sigmoid layers, 200 steps of plain gradient descent at a learning rate of 0.3{#set}. Without BN the loss stays at 2.31{#l8-none-loss}, chance. With BN it
-falls to 0.15{#l8-bn-loss}, the mean over the last twenty steps.
+Ten sigmoid layers, 200 steps of plain gradient descent at a learning rate of 0.3{#set}. Without BN the loss stays at
+2.31{#l8-none-loss}, chance. With BN it falls to 0.15{#l8-bn-loss}, the mean over the last twenty steps.
 
 **Predict.** And with noisy BN?
 """
@@ -465,9 +502,9 @@ guess_noisy = 1.5  # training loss of the sigmoid network with noisy BN after 20
 
 # %% [markdown]
 r"""
-Beside the loss, the shift itself. For a layer in the middle what counts is its gradient: compare it before a step with
-the one after the layers *below* have made their step and it has not (section 2.2 of Santurkar et al.). A cosine of 1
-means that nothing has shifted for this layer; 0 that its gradient was aimed at a network that no longer exists.
+Beside the loss, the shift itself. For a layer in the middle what counts is its gradient: compare it before a step
+with the one after the layers *below* have made their step and it has not (section 2.2 of Santurkar et al.). A cosine
+of 1 means that nothing has shifted for this layer; 0 that its gradient was aimed at a network that no longer exists.
 """
 
 # %%
@@ -503,8 +540,8 @@ def experiment(kind, act, depth, lr, seed):
 
 # %% [markdown]
 r"""
-Beside the sigmoid network stands one of eight tanh layers, which needs no rescue, so that its shift without BN is that
-of a network that learns.
+Beside the sigmoid network stands one of eight tanh layers, which needs no rescue, so that its shift without BN is
+that of a network that learns.
 """
 
 # %%
@@ -524,26 +561,27 @@ check.prediction("8.4", guess_noisy, median.loc["sigmoid", "noisy BN"].loss)
 
 # %% [markdown]
 r"""
-**What you see.** The noisy network trains nearly as well as BN, to 0.18{#l8-noisy-loss}, where the one without a norm does not train at
-all. And look at the cosines of the tanh networks: without BN 0.96{#l8-tanh-none-cosine}, with BN 0.80{#l8-tanh-bn-cosine}, with noisy BN
-0.48{#l8-tanh-noisy-cosine}. In this measure BN does not reduce the shift; it has more. Santurkar et al. found the same two things in
-larger networks.
+**What you see.** The noisy network trains nearly as well as BN, to 0.18{#l8-noisy-loss}, where the one without a norm
+does not train at all. And look at the cosines of the tanh networks: without BN 0.96{#l8-tanh-none-cosine}, with BN
+0.80{#l8-tanh-bn-cosine}, with noisy BN 0.48{#l8-tanh-noisy-cosine}. In this measure BN does not reduce the shift; it
+has more. Santurkar et al. found the same two things in larger networks.
 
-The noise is not free: the tanh network ends at 0.10{#l8-tanh-noisy-loss} with it, at 0.05{#l8-tanh-bn-loss} with BN and at
-0.07{#l8-tanh-none-loss} with neither.
+The noise is not free: the tanh network ends at 0.10{#l8-tanh-noisy-loss} with it, at 0.05{#l8-tanh-bn-loss} with BN
+and at 0.07{#l8-tanh-none-loss} with neither.
 
-**What it does not show.** That no kind of shift matters. Random noise is not the shift that learning makes, and the cosine mixes
-the noise with the step. It shows that a stable distribution is not *needed*, and that BN does not reliably give one.
+**What it does not show.** That no kind of shift matters. Random noise is not the shift that learning makes; the cosine
+mixes the noise with the step, and it was taken at one learning rate, with which the networks make steps of different
+length. It shows that a stable distribution is not *needed*, and that BN does not reliably give one.
 
 > **Careful: what is known.** The shift was a conjecture that came to be repeated as a fact; [Lipton and Steinhardt
-> (2018)](https://arxiv.org/abs/1807.03341) take it as an example of that. Proposed since: a smoother loss, with a theorem
-> for specific settings (Santurkar et al.); larger usable learning rates ([Bjorck et al.
-> 2018](https://arxiv.org/abs/1806.02375)); length and direction learned apart (Kohler et al.); representations that keep
-> their rank ([Daneshmand et al. 2020](https://arxiv.org/abs/2003.01652)), close to what Figure 8.1 shows. None of them is
-> generally accepted as *the* explanation.
+> (2018)](https://arxiv.org/abs/1807.03341) take it as an example of that. Proposed since: a smoother loss, with a
+> theorem for specific settings (Santurkar et al.); larger usable learning rates ([Bjorck et al.
+> 2018](https://arxiv.org/abs/1806.02375)); length and direction learned apart (Kohler et al.); representations that
+> keep their rank ([Daneshmand et al. 2020](https://arxiv.org/abs/2003.01652)), close to what Figure 8.1 shows. None
+> of them is generally accepted as *the* explanation.
 
-**Modify.** In `build`, let the noise be four times as large: `(1 + 2 * scale) * z + 4 * shift` in `Shift`. Does the
-sigmoid network still train?
+**Modify.** In `Shift`, make the noise four times as large: `(1 + 2 * scale) * z + 4 * shift`. Does the sigmoid network
+still train?
 """
 
 # %% [markdown] minutes=6
@@ -551,8 +589,8 @@ r"""
 ## Two modes, two functions
 
 In use a network may get one example, and a batch of one has no spread. So BN keeps **running statistics** while it
-trains, a moving average of each mean and variance with a weight of 0.1{#set} for the newest batch, starting at 0 and
-1. `model.eval()` makes it use those. The same weights then compute another function.
+trains, a moving average of each mean and variance with a weight of 0.1{#set} for the newest batch, which starts at
+mean 0 and variance 1. `model.eval()` makes it use those. The same weights then compute another function.
 
 **Predict.** The sigmoid network with BN is trained for 20 steps. In training mode it gets 0.68{#l8-train-mode} of the
 training digits right. Switch to evaluation mode, change nothing else: how many now?
@@ -585,7 +623,8 @@ check.prediction("8.5", guess_eval, modes.evaluation.median())
 
 # %% [markdown]
 r"""
-The weights are innocent. Measure the statistics anew, as a plain average over all training digits, and evaluate again:
+The weights are innocent. Measure the statistics anew, as a plain average over all training digits, and evaluate
+again:
 """
 
 # %%
@@ -605,16 +644,20 @@ def measured_anew(model):
 
 # %% [markdown]
 r"""
-**What you see.** Chance, 0.10{#l8-eval-mode}, and 0.68{#l8-train-mode} once the statistics are right. After 20 steps a share of
-0.12{#l8-start-share}, nine tenths to the power of twenty, of the running variance is still the 1 it started with, while the true variance is
-0.047{#l8-true-variance}; so each layer divides by about twice what it should, and twenty layers do it twenty times. After 200 steps
-the two modes agree to one per cent.
+**What you see.** Chance, 0.10{#l8-eval-mode}, and 0.68{#l8-train-mode} once the statistics are right. After 20 steps
+a share of 0.12{#l8-start-share}, nine tenths to the power of twenty, of the running variance is still the 1 it
+started with, while the true variance is 0.047{#l8-true-variance}; so each layer divides by about twice what it
+should, and twenty layers do it twenty times. After 200 steps the two modes agree to one per cent.
 
-With small batches the difference has the other sign. Five ReLU layers trained on batches of four digits get 0.46{#l8-small-train} of
-them right in training mode and 0.66{#l8-small-eval} in evaluation: four examples estimate a mean badly.
+With small batches the difference has the other sign. Five ReLU layers trained on batches of four digits get
+0.46{#l8-small-train} of them right in training mode and 0.66{#l8-small-eval} in evaluation: four examples estimate a
+mean badly.
 
-So a bad test result of a young or deep BN network, or of one trained on small batches, need not be over-fitting. Compare the two modes on the
-*training* data first. LN and RMSNorm have one mode only, and the question does not arise.
+So a bad test result of a young or deep BN network, or of one trained on small batches, need not be over-fitting.
+Compare the two modes on the *training* data first. LN and RMSNorm have one mode only, and the question does not
+arise.
+
+**Modify.** Train the young networks for `steps=40`, then for `80`. When do the two modes agree?
 """
 
 # %% [markdown]
@@ -626,8 +669,9 @@ r"""
 r"""
 ### Exercise 8.1: batch normalization backwards ★★★ 15 minutes
 
-Given the gradient with respect to the output of BN in training mode, $\gamma\,\hat z + \beta$, write the gradient with respect to its input, by
-hand: no autograd. It has three parts, one along each path from $z_{bj}$ to the output: straight, through the mean, through the variance.
+Given the gradient with respect to the output of BN in training mode, $\gamma\,\hat z + \beta$, write the gradient
+with respect to its input, by hand: no autograd. It has three parts, one along each path from $z_{bj}$ to the output:
+straight, through the mean, through the variance.
 """
 
 # %% exercise="8.1" tags=["nbval-check-output"]
@@ -647,14 +691,15 @@ check.batch_norm_gradient(batch_norm_gradient)
 r"""
 <details><summary>Hint 1</summary>
 
-Write $\hat z$ for the normalized input and $d = \gamma \cdot dL/dy$. The mean over the batch and the standard deviation have
-$\partial \mu/\partial z_b = 1/B$ and $\partial s/\partial z_b = \hat z_b / B$, with $s = \sqrt{\sigma^2 + \epsilon}$.
+Write $\hat z$ for the normalized input and $d = \gamma \cdot dL/dy$. The mean over the batch and the standard
+deviation have $\partial \mu/\partial z_b = 1/B$ and $\partial s/\partial z_b = \hat z_b / B$, with $s =
+\sqrt{\sigma^2 + \epsilon}$.
 </details>
 
 <details><summary>Hint 2</summary>
 
-Geometry says the same: $\hat z$ cannot be moved along the vector of ones nor along itself. So take from $d$ its mean over the
-batch, and its part along $\hat z$; then divide by $s$. Every sum over the batch becomes a mean.
+Geometry says the same: $\hat z$ cannot be moved along the vector of ones nor along itself. So take from $d$ its mean
+over the batch, and its part along $\hat z$; then divide by $s$. Every sum over the batch becomes a mean.
 </details>
 """
 
@@ -663,8 +708,8 @@ r"""
 ### Exercise 8.2: spot the flaw ★★ 8 minutes
 
 A colleague writes: "LayerNorm is BatchNorm on the other axis; both subtract a mean and divide by a standard
-deviation. So $\sqrt{\mathbb{E}[\varphi'^2]/\mathrm{Var}[\varphi]}$ holds for both, and only RMSNorm, which subtracts nothing,
-has $\mathbb{E}[\varphi^2]$." Find the step that does not follow, and write the factor for all three.
+deviation. So $\sqrt{\mathbb{E}[\varphi'^2]/\mathrm{Var}[\varphi]}$ holds for both, and only RMSNorm, which subtracts
+nothing, has $\mathbb{E}[\varphi^2]$." Find the step that does not follow, and write the factor for all three.
 """
 
 # %% exercise="8.2" tags=["nbval-check-output"]
@@ -682,14 +727,14 @@ check.norm_factor(norm_factor)
 r"""
 <details><summary>Hint 1</summary>
 
-The norm stands behind random weights. Of a preactivation $\sum_i W_{ji} h_i$, which mean is it that becomes 0, if all $h_i$ have the
-mean $m$: the one over $j$, or the one over examples?
+The norm stands behind random weights. Of a preactivation $\sum_i W_{ji} h_i$, which mean is it that becomes 0, if all
+$h_i$ have the mean $m$: the one over $j$, or the one over examples?
 </details>
 
 <details><summary>Hint 2</summary>
 
-$m \sum_i W_{ji}$ is a number per unit. Over the units its mean is about 0, so there is nothing for LN to subtract, and its
-square is part of what LN divides by. Over the examples it is a constant, and BN removes it.
+$m \sum_i W_{ji}$ is a number per unit. Over the units its mean is about 0, so there is nothing for LN to subtract,
+and its square is part of what LN divides by. Over the examples it is a constant, and BN removes it.
 </details>
 """
 
@@ -697,9 +742,10 @@ square is part of what LN divides by. Over the examples it is a constant, and BN
 r"""
 ### Exercise 8.3: what evaluation mode uses ★★ 7 minutes
 
-Compute the running statistics of a BN layer after it has seen a list of batches. Torch starts at mean 0 and variance 1; each batch enters with the
-weight `momentum`. One thing is easy to miss: the running variance takes the batch's *unbiased* variance (divided by $B - 1$),
-though training normalizes with the biased one. Try `nn.BatchNorm1d` if you doubt it.
+Compute the running statistics of a BN layer after it has seen a list of batches. Torch starts at mean 0 and variance
+1; each batch enters with the weight `momentum`. One thing is easy to miss: the running variance takes the batch's
+*unbiased* variance (divided by $B - 1$), though training normalizes with the biased one. Try `nn.BatchNorm1d` if you
+doubt it.
 """
 
 # %% exercise="8.3" tags=["nbval-check-output"]
@@ -720,8 +766,8 @@ check.running_statistics(running_statistics)
 r"""
 <details><summary>Hint 1</summary>
 
-A moving average: what was there keeps the weight `1 - momentum`, the new batch gets `momentum`. (In the optimizer the word means
-something else.)
+A moving average: what was there keeps the weight `1 - momentum`, the new batch gets `momentum`. (In the optimizer the
+word means something else.)
 </details>
 
 <details><summary>Hint 2</summary>
@@ -734,22 +780,22 @@ something else.)
 r"""
 ### Exercise 8.4: five lines on a noisy network ★★★ 10 minutes, open
 
-A blog says: "Noisy BN trains just as well, so internal covariate shift is a myth, and batch normalization works because it
-smooths the loss." In five lines: what does the experiment of this lesson show, what does it not show, and what would you
-measure next?
+A blog says: "Noisy BN trains just as well, so internal covariate shift is a myth, and batch normalization works
+because it smooths the loss." In five lines: what does the experiment of this lesson show, what does it not show, and
+what would you measure next?
 """
 
 # %% [markdown] tags=["solution"]
 r"""
-**What a good answer holds** (one point each). *Shows:* a distribution that is kept unstable on purpose does not undo what BN
-does for a deep sigmoid network, so stability of the distribution is not necessary for the benefit. *Shows:* measured by the
-cosine of a layer's gradient before and after the lower layers' step, BN had more shift, not less, than the same network without. *Does not
-show:* that shift made by learning is harmless; the noise is random, has a fixed size, and is not what the lower
-layers do; and where no rescue was needed (tanh) it cost something. *Does not show:* anything about smoothness, which was
-not measured here; one explanation's failure does not prove another. *Next:* measure smoothness itself, for example
-the loss along the gradient at several step lengths with and without BN, over seeds, activations and learning rates; and try a remedy that
-has one property only, as with the layer `Mixed`, which gave the benefit to a norm that is neither BN nor LN. *Also:* small
-networks, three seeds, 200 steps.
+**What a good answer holds** (one point each). *Shows:* a distribution that is kept unstable on purpose does not undo
+what BN does for a deep sigmoid network, so stability of the distribution is not necessary for the benefit. *Shows:*
+measured by the cosine of a layer's gradient before and after the lower layers' step, BN had more shift, not less,
+than the same network without. *Does not show:* that shift made by learning is harmless; the noise is random, has a
+fixed size, and is not what the lower layers do; and where no rescue was needed (tanh) it cost something. *Does not
+show:* anything about smoothness, which was not measured here; one explanation's failure does not prove another.
+*Next:* measure smoothness itself, for example the loss along the gradient at several step lengths with and without
+BN, over seeds, activations and learning rates; and try a remedy that has one property only, as with the layer
+`Mixed`, which gave the benefit to a norm that is neither BN nor LN. *Also:* small networks, three seeds, 200 steps.
 """
 
 # %% [markdown] minutes=2
@@ -758,13 +804,13 @@ r"""
 
 - BN looks at one unit over the batch, LN at one example over the units, and RMSNorm leaves out the mean; with BN the
   gradient of each row of weights is at a right angle to the row.
-- Twenty sigmoid layers: 0.99{#l8-bn-accuracy} with BN, 0.10{#l8-ln-accuracy} with LN. The mean over the batch takes away what all inputs share; the
-  division, over either axis, keeps the size.
-- The factor is $\sqrt{\mathbb{E}[\varphi'^2]/\mathrm{Var}[\varphi]}$ with BN, never below 1: 1.21{#l8-relu-theory} for ReLU, more for small
-  batches, off by several per cent for SiLU. One step brought the ratio over fifty layers from 12000{#l8-before-step} to
-  200{#l8-after-step}, by overwriting the lower layers.
-- Noisy BN trains, to 0.18{#l8-noisy-loss}, so stability is not the reason, and which of the others is, is open. In evaluation mode a
-  young network may score 0.10{#l8-eval-mode} instead of 0.68{#l8-train-mode}.
+- Twenty sigmoid layers: 0.99{#l8-bn-accuracy} with BN, 0.10{#l8-ln-accuracy} with LN. The mean over the batch takes
+  away what all inputs share; the division, over either axis, keeps the size.
+- The factor is $\sqrt{\mathbb{E}[\varphi'^2]/\mathrm{Var}[\varphi]}$ with BN, never below 1: 1.21{#l8-relu-theory}
+  for ReLU, more for small batches, off by several per cent for SiLU. One step brought the ratio over fifty layers
+  from 12000{#l8-before-step} to 200{#l8-after-step}, by overwriting the lowest layers.
+- Noisy BN trains, to 0.18{#l8-noisy-loss}, so stability is not the reason, and which of the others is, is open. In
+  evaluation mode a young network may score 0.10{#l8-eval-mode} instead of 0.68{#l8-train-mode}.
 
 **Where next.** BN networks without skips start with an explosion. Lesson 9 adds the skips.
 """
@@ -780,18 +826,19 @@ factor = (acts.grad_rms.iloc[0] / acts.grad_rms.iloc[-1]) ** (1 / (len(acts) - 1
 [loss_fn(model.train(mode)(x), y).item() for mode in (True, False)]     # two modes, one batch
 ```
 
-The last line moves the running statistics once; do it on a copy if that matters. If the two losses differ much, measure
-the statistics anew before you blame the weights.
+The last line moves the running statistics once; do it on a copy if that matters. If the two losses differ much,
+measure the statistics anew before you blame the weights.
 """
 
 # %% [markdown]
 r"""
 ## Sources
 
-- S. Ioffe and C. Szegedy (2015), [*Batch normalization: accelerating deep network training by reducing internal covariate
-  shift*](https://arxiv.org/abs/1502.03167), ICML: abstract, section 2, Algorithm 1.
+- S. Ioffe and C. Szegedy (2015), [*Batch normalization: accelerating deep network training by reducing internal
+  covariate shift*](https://arxiv.org/abs/1502.03167), ICML: abstract, section 2, Algorithm 1.
 - J. L. Ba, J. R. Kiros and G. E. Hinton (2016), [*Layer normalization*](https://arxiv.org/abs/1607.06450).
-- B. Zhang and R. Sennrich (2019), [*Root mean square layer normalization*](https://arxiv.org/abs/1910.07467), NeurIPS.
+- B. Zhang and R. Sennrich (2019), [*Root mean square layer normalization*](https://arxiv.org/abs/1910.07467),
+  NeurIPS.
 - S. Santurkar, D. Tsipras, A. Ilyas and A. Mądry (2018), [*How does batch normalization help
   optimization?*](https://arxiv.org/abs/1805.11604), NeurIPS: sections 2.1 and 2.2.
 - J. Bjorck, C. Gomes, B. Selman and K. Q. Weinberger (2018), [*Understanding batch
@@ -803,8 +850,8 @@ r"""
   optimization*](https://arxiv.org/abs/1805.10694), AISTATS.
 - G. Yang, J. Pennington, V. Rao, J. Sohl-Dickstein and S. Schoenholz (2019), [*A mean field theory of batch
   normalization*](https://arxiv.org/abs/1902.08129), ICLR: abstract.
-- H. Daneshmand, J. Kohler, F. Bach, T. Hofmann and A. Lucchi (2020), [*Batch normalization provably avoids rank collapse
-  for randomly initialised deep networks*](https://arxiv.org/abs/2003.01652), NeurIPS.
+- H. Daneshmand, J. Kohler, F. Bach, T. Hofmann and A. Lucchi (2020), [*Batch normalization provably avoids rank
+  collapse for randomly initialised deep networks*](https://arxiv.org/abs/2003.01652), NeurIPS.
 - Torch's documentation of
   [`BatchNorm1d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.batchnorm.BatchNorm1d.html): which
   variance is used where.
