@@ -380,6 +380,13 @@ def test_scan_on_log_axes_without_a_guess(scan, ax):
     assert not any("guess" in text for text in texts(ax))
 
 
+@pytest.mark.parametrize(("guess", "side"), [((0.6, 1), "left"), ((2.0, 1), "right")])
+def test_the_words_at_a_guess_keep_clear_of_the_names_at_the_right(scan, ax, guess, side):
+    scan_plot(scan, "w", "value", by="kind", guess=guess, logx=True, ax=ax)
+    (words,) = [text for text in ax.texts if text.get_text() == "your guess"]
+    assert words.get_horizontalalignment() == side
+
+
 @pytest.mark.parametrize("guess", [None, ..., (..., 1), (2, ...), (2, None)])
 def test_a_scan_without_a_guess(scan, ax, guess):
     scan_plot(scan, "w", "value", guess=guess, ax=ax)

@@ -21,6 +21,7 @@ from vglab.figures.profiles import decades_per_layer
 from vglab.widgets import (
     _gain_dial,
     _norm_switchboard,
+    _phase_diagram,
     _skip_dial,
     cascade,
     dead_units,
@@ -39,6 +40,7 @@ MAKE = {
     "gains": (vg.widgets.gain_dial, _gain_dial),
     "skips": (vg.widgets.skip_dial, _skip_dial),
     "thermometer": (vg.widgets.variance_thermometer, thermometer),
+    "phases": (vg.widgets.phase_diagram, _phase_diagram),
     "ruler": (vg.widgets.precision_ruler, ruler),
 }
 ACTS = ("sigmoid", "tanh", "relu", "gelu", "selu")

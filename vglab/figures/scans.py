@@ -50,8 +50,7 @@ def scan_plot(
     if level:
         style.level_line(ax, *level)
     if guess:
-        ax.plot(*guess, marker="X", color=style.GREY, markersize=9, linestyle="", zorder=5)
-        style.write(ax.annotate, " your guess", guess, (6, 4), textcoords="offset points", color=style.GREY)
+        _draw_guess(ax, guess)
     style.write(ax.set_xlabel, labels.get(x, x), loc="right")
     drawn = labels.get(y, y) + _seeds(table, x, by) + ("; dashed: theory" if dashed else "")
     style.headline(ax, title or f"{labels.get(y, y)} against {labels.get(x, x)}", drawn)
@@ -166,6 +165,15 @@ def _pair(guess):
         raise TypeError(f"guess must be a pair (x, y), or ... for no guess; got {type(guess).__name__}.")
     pair = [style.guessed(value) for value in guess]
     return None if None in pair else pair
+
+
+def _draw_guess(ax, guess):
+    """A cross at the guess, its words on the side that is away from the lines' names at the right."""
+    ax.plot(*guess, marker="X", color=style.GREY, markersize=9, linestyle="", zorder=5)
+    ax.get_xlim(), ax.get_ylim()  # settles limits that are still to be found
+    right = ax.transAxes.inverted().transform(ax.transData.transform(guess))[0] > 0.5
+    look = {"textcoords": "offset points", "va": "center", "ha": "right" if right else "left", "color": style.GREY}
+    style.write(ax.annotate, "your guess", guess, (-9 if right else 9, 0), **look)
 
 
 def _seeds(table, x, by, spread="range"):
