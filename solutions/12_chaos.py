@@ -169,8 +169,7 @@ trained = vg.train_many(models, digits.x, digits.y, lr=0.05, steps=250, batch_si
 
 # %%
 grid = pd.DataFrame(runs, columns=["sigma_w", "depth", "seed"])
-right = [(m(digits.x).argmax(1) == digits.y).double().mean().item() for m in trained.models]
-grid["accuracy"] = right
+grid["accuracy"] = trained.table.accuracy
 reach = vg.theory.phase_diagram("tanh", np.linspace(0.72, 2.05, 200), sigma_b)
 vg.trainability_plot(grid, theory=reach);
 

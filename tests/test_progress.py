@@ -96,17 +96,49 @@ def test_off_and_by_default(monkeypatch, tmp_path):
     assert progress.path() == tmp_path / ".vglab" / "progress.json"
 
 
-def test_table_of_lessons(file):
-    assert progress.table().empty
-    for name, guess, measured in (("1.1", 0.5, 0.25), ("1.2", -1e-200, -3e-200), ("1.3", -1.0, 1.0), ("2.1", 0.0, 1.0)):
+@pytest.fixture
+def lessons(tmp_path):
+    """A folder of lessons: 1 with three predictions and two exercises, 10 with one exercise, and files that are none."""
+    predict, exercise = {"metadata": {"tags": ["predict"]}}, {"metadata": {"nbgrader": {}}}
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    contents = {
+        "01_depth.ipynb": {"cells": [predict, exercise, {"metadata": {}}, predict, exercise, predict]},
+        "10_gates.ipynb": {"cells": [exercise]},
+        "98_words.ipynb": {"cells": [{"metadata": {}}]},
+        "99_broken.ipynb": {"cells": 3},
+        "notes.ipynb": {"cells": [predict]},
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content))
+    (folder / "97_empty.ipynb").write_text("")
+    return folder
+
+
+def test_table_of_lessons(file, lessons):
+    for name, guess, measured in (("1.1", 0.5, 0.25), ("1.2", -1e-200, -3e-200), ("1.3", -1.0, 1.0)):
         progress.note("predictions", name, guess=guess, measured=measured)
-    for name in ("1.2", "1.1", "10.1"):
+    for name in ("1.2", "10.1"):
         progress.note("exercises", name, status="passed")
-    table = progress.table()
-    assert table.index.tolist() == ["1", "2", "10"]
-    assert table["predictions"].tolist() == [3, 1, 0]
-    assert table["exercises passed"].tolist() == ["1.1, 1.2", "", "10.1"]
-    assert table["typically off by a factor of"].tolist()[0] == 2.5  # of 2 and 3; two different signs do not count
-    assert table["typically off by a factor of"].isna().tolist() == [False, True, True]
+    table = progress.table(lessons)
+    assert table.index.tolist() == ["1", "10", "all"]
+    assert table["predictions"].tolist() == ["3 of 3", "0 of 0", "3 of 3"]
+    assert table["exercises passed"].tolist() == ["1 of 2", "1 of 1", "2 of 3"]
+    assert table["typically off by a factor of"].tolist() == ["2.5", "", "2.5"]  # of 2 and 3; two signs do not count
+
+
+def test_table_where_the_lessons_are_not_found(file, tmp_path):
+    assert progress.table(tmp_path).empty
+    progress.note("predictions", "2.1", guess=0.0, measured=1.0)
+    progress.note("exercises", "2.2", status="passed")
+    table = progress.table(tmp_path)
+    assert table.index.tolist() == ["2", "all"]
+    assert table.loc["2"].tolist() == table.loc["all"].tolist() == ["1", "", "1"]
     file.write_text('{"predictions": {"1.1": 3, "1.2": {}}, "exercises": {"1.1": null}}')
-    assert progress.table()["predictions"].tolist() == [2]
+    assert progress.table(tmp_path)["predictions"].tolist() == ["2", "2"]
+
+
+def test_the_totals_are_those_of_the_course(file):
+    table = progress.table(Path(__file__).parent.parent / "lessons")
+    assert {"0", "1", "2", "3", "all"} <= set(table.index)
+    assert table.loc["0"].tolist() == ["0 of 1", "", "0 of 1"]

@@ -57,28 +57,66 @@ def note(kind, name, **facts):
     return True
 
 
-def table():
-    """Return a DataFrame, one row per lesson: predictions made, the median factor by which they were off, exercises."""
+def table(folder="."):
+    """Return a DataFrame, one row per lesson and a last one for all of them together.
+
+    Columns: predictions made, the median factor by which they were off, exercises passed. How many of each there are
+    is counted in the lessons, the notebooks ``NN_name.ipynb`` of `folder`; of those that are not there, only what was
+    done is known.
+    """
     import pandas as pd
 
-    record = read()
-    lessons = sorted({name.split(".")[0] for entries in record.values() for name in entries}, key=lambda n: (len(n), n))
-    rows = []
-    for lesson in lessons:
-        guesses, passed = ({n: e for n, e in of.items() if n.split(".")[0] == lesson} for of in record.values())
-        row = {"lesson": lesson, "predictions": len(guesses)}
-        row |= {"typically off by a factor of": _typical_factor(guesses.values())}
-        rows.append(row | {"exercises passed": ", ".join(sorted(passed))})
-    columns = ["lesson", "predictions", "typically off by a factor of", "exercises passed"]
-    return pd.DataFrame(rows, columns=columns).set_index("lesson")
+    there, record = _lessons(folder), read()
+    done = {kind: _by_lesson(entries) for kind, entries in record.items()}
+    names = sorted({*there, *done["predictions"], *done["exercises"]}, key=lambda name: (len(name), name))
+    rows = [(name, *_row(there.get(name), *(of.get(name, {}) for of in done.values()))) for name in names]
+    rows += [("all", *_row(_total(there, names), *record.values()))] if rows else []
+    return pd.DataFrame(rows, columns=["lesson", *_COLUMNS]).set_index("lesson")
+
+
+_COLUMNS = ("predictions", "typically off by a factor of", "exercises passed")
+
+
+def _lessons(folder):
+    """{number of the lesson: (predictions, exercises) in it} of the notebooks in `folder`."""
+    there = {}
+    for file in sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")):
+        try:
+            cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+            predictions = sum("predict" in cell["metadata"].get("tags", []) for cell in cells)
+            exercises = sum("nbgrader" in cell["metadata"] for cell in cells)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # a notebook that cannot be read must not hide the record
+        if predictions or exercises:
+            there[str(int(file.name[:2]))] = predictions, exercises
+    return there
+
+
+def _by_lesson(entries):
+    lessons = {}
+    for name, entry in entries.items():
+        lessons.setdefault(name.split(".")[0], {})[name] = entry
+    return lessons
+
+
+def _total(there, names):
+    """(predictions, exercises) of all lessons, or None where one of `names` is not there to be counted."""
+    return tuple(map(sum, zip(*there.values(), strict=True))) if there.keys() >= set(names) else None
+
+
+def _row(there, predictions, exercises):
+    made, passed = str(len(predictions)), str(len(exercises))
+    if there:
+        made, passed = f"{made} of {there[0]}", f"{passed} of {there[1]}"
+    return made, _typical_factor(predictions.values()), passed
 
 
 def _typical_factor(predictions):
-    """Median of guess / measured, the larger over the smaller; NaN where their signs differ or one is missing."""
+    """Median of guess / measured, the larger over the smaller, in words; without those whose signs differ."""
     factors = []
     for entry in predictions:
         guess, measured = (entry.get(key) if isinstance(entry, dict) else None for key in ("guess", "measured"))
         numbers = isinstance(guess, (int, float)) and isinstance(measured, (int, float)) and guess and measured
         if numbers and (guess > 0) == (measured > 0):
             factors.append(max(guess / measured, measured / guess))
-    return float(f"{median(factors):.3g}") if factors else float("nan")
+    return f"{median(factors):.3g}" if factors else ""

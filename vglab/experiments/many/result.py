@@ -11,6 +11,8 @@ import torch
 class Trained:
     """`curves`: a row per network and recorded step. `table`: a row per network. `models`: trained copies, in order.
 
+    The curves hold a batch's loss and accuracy in training mode, before the step. The table holds those of all examples
+    after the last step, in evaluation mode, in which batch normalization uses its running statistics.
     `stopped` says whether training was cancelled; `steps` in the table then says how far each network came.
     """
 
