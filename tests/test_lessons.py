@@ -65,6 +65,7 @@ def test_nothing_is_stored_that_needs_a_kernel_or_fails(source):
             for output in cell.get("outputs", []):
                 assert output.output_type != "error"
                 assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+                assert not re.search(r"\d(?:run|step|it)/s", str(output)), "a progress bar that stopped half way"
             if "vg.widgets." in cell.source and folder == "solutions" and cell.cell_type == "code":
                 assert any("image/png" in output.get("data", {}) for output in cell.outputs), (
                     "a widget without a picture"

@@ -1,5 +1,6 @@
 """A progress bar, or whoever else wants to be told."""
 
+import os
 from contextlib import contextmanager
 
 
@@ -14,6 +15,6 @@ def telling(progress, total, *, unit, done=0):
         return
     from tqdm.auto import tqdm
 
-    off = {} if progress else {"disable": True}  # disable=False would overrule the environment
-    with tqdm(total=total, initial=done, leave=False, delay=1, unit=unit, **off) as bar:
+    off = not progress or os.environ.get("TQDM_DISABLE", "") not in ("", "0")  # tqdm does not ask in a notebook
+    with tqdm(total=total, initial=done, leave=False, delay=1, unit=unit, disable=off) as bar:
         yield lambda now, *about: bar.update(now - bar.n)
