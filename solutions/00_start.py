@@ -4,7 +4,7 @@ r"""
 
 A network can be built correctly, run without an error, and still not learn, because the gradient that should teach
 its first layers has become a millionth of itself on the way to them. This course is about that one effect, the
-**vanishing gradient problem**; the first three lessons are about its causes. You will not be told; you will predict,
+**vanishing gradient problem**: what causes it, what it does, and what helps. You will not be told; you will predict,
 measure, and now and then find a textbook wrong.
 """
 
@@ -25,6 +25,7 @@ r"""
 | [1. Depth](01_depth.ipynb) | How far does a gradient travel? | 105 |
 | [2. Activation functions](02_activation.ipynb) | What does an activation do to a gradient? | 105 |
 | [3. Initialization](03_initialization.ipynb) | Where should the weights start? | 95 |
+| [5. Memory](05_memory.ipynb) | How far back does a network hear? | 100 |
 | [6. ReLU and its variants](06_rectifiers.ipynb) | What does ReLU cure, and what does it cost? | 105 |
 | [7. Xavier and He](07_xavier_he.ipynb) | What do Xavier's and He's weights keep? | 110 |
 | [8. Batch normalization](08_normalization.ipynb) | What does normalization repair? | 102 |
@@ -33,9 +34,14 @@ r"""
 | [14. Precision](14_precision.ipynb) | When does a gradient become zero? | 100 |
 | [90. Your own model](90_your_own_model.ipynb) | Is it my gradients? | 57 |
 
-The minutes include the exercises. Take them in this order; each uses what the one before has found. The last is a page
-for the day when a network of your own does not learn; lesson 1 is enough for it. You need Python
-and a first acquaintance with torch: what a layer, a loss and `backward()` are.
+The minutes include the exercises. Lessons 1 to 3 are about the causes, 4 and 5 about the effects, 6 to 10 about what is
+done against them, and lesson 11 asks you for a diagnosis. Take them in this order; each uses what those before it have
+found. Lessons 12 to 14 go further and can be read in any order after lesson 10. The page on your own model is for the day
+when a network of yours does not learn; lesson 1 is enough for it. You need Python and a first acquaintance with torch:
+what a layer, a loss and `backward()` are.
+
+Each new word is explained where it stands **bold**, and again in the [glossary](98_glossary.ipynb); the
+[bibliography](99_bibliography.ipynb) lists the papers.
 """
 
 # %% [markdown] minutes=5
@@ -127,7 +133,8 @@ r"""
 ## Your record
 
 Predictions made and exercises passed are kept in a small file on this machine, `.vglab/progress.json` in your home
-folder. Nothing leaves the machine; delete the file to begin again.
+folder. Nothing leaves the machine; delete the file to begin again. The table says how much each lesson has, and by which
+factor your predictions were off: half of them by less than the number given, half by more.
 """
 
 # %%

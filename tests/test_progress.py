@@ -98,7 +98,7 @@ def test_off_and_by_default(monkeypatch, tmp_path):
 
 @pytest.fixture
 def lessons(tmp_path):
-    """A folder of lessons: 1 with three predictions and two exercises, 10 with one exercise, and files that are none."""
+    """A folder of lessons: 1 with three predictions and two exercises, 10 with one exercise; and other files."""
     predict, exercise = {"metadata": {"tags": ["predict"]}}, {"metadata": {"nbgrader": {}}}
     folder = tmp_path / "lessons"
     folder.mkdir()

@@ -20,6 +20,7 @@ import vglab as vg
 from vglab.figures.profiles import decades_per_layer
 from vglab.widgets import (
     _gain_dial,
+    _memory_half_life,
     _norm_switchboard,
     _phase_diagram,
     _skip_dial,
@@ -38,6 +39,7 @@ MAKE = {
     "microscope": (vg.widgets.slope_microscope, microscope),
     "norms": (vg.widgets.norm_switchboard, _norm_switchboard),
     "gains": (vg.widgets.gain_dial, _gain_dial),
+    "memory": (vg.widgets.memory_half_life, _memory_half_life),
     "skips": (vg.widgets.skip_dial, _skip_dial),
     "thermometer": (vg.widgets.variance_thermometer, thermometer),
     "phases": (vg.widgets.phase_diagram, _phase_diagram),

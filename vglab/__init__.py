@@ -5,7 +5,7 @@ Four ideas carry the package: a torch model, a probe, a table, a verdict. Import
 
 from importlib import import_module
 
-from .nets import convnet, init_, mlp
+from .nets import convnet, init_, mlp, recurrent
 from .probe import gradient_profile, probe
 
 __version__ = "0.1.0"
@@ -26,6 +26,7 @@ __all__ = [
     "mlp",
     "probe",
     "progress",
+    "recurrent",
     "sweep",
     "tasks",
     "theory",

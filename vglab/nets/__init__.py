@@ -3,5 +3,6 @@
 from .convolutional import convnet
 from .dense import Residual, mlp
 from .initial import SCHEMES, init_
+from .recurrent import Recurrent, recurrent
 
-__all__ = ["SCHEMES", "Residual", "convnet", "init_", "mlp"]
+__all__ = ["SCHEMES", "Recurrent", "Residual", "convnet", "init_", "mlp", "recurrent"]

@@ -1,7 +1,8 @@
 """Real data as tensors, without a download, and the classic tasks that ask for memory."""
 
 from .images import Split, digits
+from .sequences import adding, digits_by_row, latch
 from .speech import speech
 from .text import ALPHABET, alice, quotation
 
-__all__ = ["ALPHABET", "Split", "alice", "digits", "quotation", "speech"]
+__all__ = ["ALPHABET", "Split", "adding", "alice", "digits", "digits_by_row", "latch", "quotation", "speech"]

@@ -3,6 +3,7 @@
 from .. import theory
 from . import cascade, dead_units, microscope, ruler, thermometer
 from . import gain_dial as _gain_dial
+from . import memory_half_life as _memory_half_life
 from . import norm_switchboard as _norm_switchboard
 from . import phase_diagram as _phase_diagram
 from . import skip_dial as _skip_dial
@@ -12,6 +13,7 @@ __all__ = [
     "dead_unit_map",
     "gain_dial",
     "gradient_cascade",
+    "memory_half_life",
     "norm_switchboard",
     "phase_diagram",
     "precision_ruler",
@@ -102,6 +104,17 @@ def gain_dial(sigma_w=1.0, *, act="tanh", depth=20):
     of the deeper half. `act` is as in `gradient_cascade`, as are the rest.
     """
     return Panel(_gain_dial, _gain_dial.View(), {"sigma_w": sigma_w, "act": act, "depth": depth})
+
+
+def memory_half_life(sigma_w=1.0, *, sigma_x=0.5, init="normal"):
+    """Show how many steps back the gradient of a recurrent network is felt: tanh, 128 units, 100 steps of noise.
+
+    `sigma_w` is 0.3 to 3 in W ~ N(0, sigma_w**2 / 128), or sigma_w times an orthogonal W for ``init="orthogonal"``;
+    `sigma_x`, 0.1 to 2, is the standard deviation of what the input adds at one unit. The rest is as in
+    `gradient_cascade`.
+    """
+    start = {"sigma_w": sigma_w, "sigma_x": sigma_x, "init": init}
+    return Panel(_memory_half_life, _memory_half_life.View(), start)
 
 
 def norm_switchboard(act="sigmoid", *, norm="batch", batch=64, depth=20):
