@@ -25,6 +25,7 @@ r"""
 | [1. Depth](01_depth.ipynb) | How far does a gradient travel? | 105 |
 | [2. Activation functions](02_activation.ipynb) | What does an activation do to a gradient? | 105 |
 | [3. Initialization](03_initialization.ipynb) | Where should the weights start? | 95 |
+| [4. Slow convergence, stalled learning](04_convergence.ipynb) | Why does training stand still? | 102 |
 | [5. Memory](05_memory.ipynb) | How far back does a network hear? | 100 |
 | [6. ReLU and its variants](06_rectifiers.ipynb) | What does ReLU cure, and what does it cost? | 105 |
 | [7. Xavier and He](07_xavier_he.ipynb) | What do Xavier's and He's weights keep? | 110 |

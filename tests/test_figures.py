@@ -373,6 +373,12 @@ def test_scan(scan, ax):
     assert ax.get_xscale() == ax.get_yscale() == "linear"
 
 
+@pytest.mark.parametrize(("numbers", "whole"), [([0, 1, 2, 3], True), ([0.0, 1.0, 2.0, 3.0], False)])
+def test_a_count_on_the_axis_has_whole_ticks(ax, numbers, whole):
+    scan_plot(pd.DataFrame({"layers": numbers, "value": [1.0, 2.0, 1.5, 1.0]}), "layers", "value", ax=ax)
+    assert all(tick == round(tick) for tick in ax.get_xticks()) is whole
+
+
 def test_scan_on_log_axes_without_a_guess(scan, ax):
     scan_plot(scan[scan.kind == "a"], "w", "value", guess=(2, ...), logx=True, logy=True, ax=ax)
     assert ax.get_xscale() == ax.get_yscale() == "log"

@@ -24,6 +24,7 @@ from vglab.widgets import (
     _norm_switchboard,
     _phase_diagram,
     _skip_dial,
+    _training_strip,
     cascade,
     dead_units,
     microscope,
@@ -42,6 +43,7 @@ MAKE = {
     "memory": (vg.widgets.memory_half_life, _memory_half_life),
     "skips": (vg.widgets.skip_dial, _skip_dial),
     "thermometer": (vg.widgets.variance_thermometer, thermometer),
+    "strip": (vg.widgets.training_strip, _training_strip),
     "phases": (vg.widgets.phase_diagram, _phase_diagram),
     "ruler": (vg.widgets.precision_ruler, ruler),
 }

@@ -55,7 +55,7 @@ class Exercise:
         Number and name, such as ``"1.1 scalar chain"``; the number is the key in the progress record.
     reference : function
         The right answer; its parameters' names are the signature asked for.
-    cases : list of tuples
+    cases : list of tuples, or of `Fresh`
         Arguments to try.
     mistakes : list of (function, hint)
         Wrong rules that learners are known to use.
@@ -256,8 +256,20 @@ def _numbers(value):
     return np.asarray(value, dtype=float)
 
 
+class Fresh:
+    """A case whose arguments are made anew for each call, where copies would not do: a model loses its gradients."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __iter__(self):
+        return iter(self.make())
+
+
 def _copies(case):
     """The case for one call, so that an answer that changes its arguments spoils nothing for the next."""
+    if isinstance(case, Fresh):
+        return list(case)
     return [
         deepcopy(value) if isinstance(value, (torch.Tensor, torch.nn.Module, np.ndarray, list)) else value
         for value in case

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from . import style
 
@@ -44,6 +45,8 @@ def scan_plot(
     if logx:
         ax.set_xscale("log")
         style.log_ticks(ax.xaxis, table[x].min(), table[x].max())
+    elif pd.api.types.is_integer_dtype(table[x]):
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     if logy:
         ax.set_yscale("log")
         style.log_ticks(ax.yaxis, *ax.get_ylim())

@@ -7,6 +7,7 @@ from . import memory_half_life as _memory_half_life
 from . import norm_switchboard as _norm_switchboard
 from . import phase_diagram as _phase_diagram
 from . import skip_dial as _skip_dial
+from . import training_strip as _training_strip
 from .panel import Panel
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "precision_ruler",
     "skip_dial",
     "slope_microscope",
+    "training_strip",
     "variance_thermometer",
 ]
 
@@ -135,3 +137,13 @@ def phase_diagram(sigma_w=1.0, *, sigma_b=0.2, act="tanh"):
     ``"tanh"``, ``"sigmoid"`` or ``"relu"``. The rest is as in `gradient_cascade`.
     """
     return Panel(_phase_diagram, _phase_diagram.View(), {"sigma_w": sigma_w, "sigma_b": sigma_b, "act": act})
+
+
+def training_strip(depth=3, *, lr=0.1, optimizer="sgd", act="sigmoid"):
+    """Show a whole training at a glance: the loss, and how far each step moves each layer of a network 16 units wide.
+
+    `depth` is 1 to 6, `lr` 0.001 to 10, `optimizer` ``"sgd"`` (momentum 0.9) or ``"adam"``, `act` ``"sigmoid"`` or
+    ``"tanh"``. The rest is as in `gradient_cascade`.
+    """
+    start = {"depth": depth, "lr": lr, "optimizer": optimizer, "act": act}
+    return Panel(_training_strip, _training_strip.View(), start)
