@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "vglab"
 FLOORS = [
     {"activations"},  # below floor 0
     {"nets", "tasks", "probe", "theory", "figures", "progress"},  # floor 0: never each other
-    {"check", "experiments"},
-    {"widgets", "diagnosis"},
+    {"experiments"},
+    {"check", "widgets", "diagnosis"},
     {"course"},
 ]
 ALONE = {"figures", "progress"}  # import nothing at all: figures know no network, networks know no figure

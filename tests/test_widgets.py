@@ -25,6 +25,7 @@ from vglab.widgets import (
     _phase_diagram,
     _skip_dial,
     _training_strip,
+    _ward_round,
     cascade,
     dead_units,
     microscope,
@@ -46,6 +47,7 @@ MAKE = {
     "strip": (vg.widgets.training_strip, _training_strip),
     "phases": (vg.widgets.phase_diagram, _phase_diagram),
     "ruler": (vg.widgets.precision_ruler, ruler),
+    "ward": (vg.widgets.ward_round, _ward_round),
 }
 ACTS = ("sigmoid", "tanh", "relu", "gelu", "selu")
 FLOAT32 = 1e-3  # 50 layers of rounding errors in single precision

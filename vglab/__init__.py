@@ -11,7 +11,7 @@ from .probe import gradient_profile, probe
 __version__ = "0.1.0"
 
 _FIGURES = ("depth_plot", "diagnosis_plot", "heat_plot", "histogram_plot", "phase_plot", "remedies_plot", "scan_plot")
-_FIGURES += ("spectrum_plot", "time_plot", "trainability_plot", "training_plot")
+_FIGURES += ("rows_plot", "spectrum_plot", "time_plot", "trainability_plot", "training_plot")
 _EXPERIMENTS = ("sweep", "train_many")
 _LAZY = {"check", "experiments", "figures", "progress", "tasks", "theory", "widgets"}
 

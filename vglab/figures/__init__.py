@@ -5,6 +5,7 @@ from .lags import time_plot
 from .maps import heat_plot, phase_plot, trainability_plot
 from .profiles import depth_plot
 from .remedies import remedies_plot
+from .rows import rows_plot
 from .scans import histogram_plot, scan_plot, training_plot
 from .spectra import spectrum_plot
 
@@ -15,6 +16,7 @@ __all__ = [
     "histogram_plot",
     "phase_plot",
     "remedies_plot",
+    "rows_plot",
     "scan_plot",
     "spectrum_plot",
     "time_plot",

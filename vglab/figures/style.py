@@ -47,10 +47,10 @@ RC = {
 }
 
 
-def axes(ax=None, *, size=(7.4, 3.9), columns=1):
+def axes(ax=None, *, size=(7.4, 3.9), columns=1, sharex=True):
     """Return axes in the course's style: `ax` as it is, else new ones on a new pyplot figure.
 
-    With `columns` above 1 returns an array of axes side by side that share both scales.
+    With `columns` above 1 returns an array of axes side by side that share both scales, or the upright one only.
     """
     if ax is not None:
         return ax
@@ -59,7 +59,7 @@ def axes(ax=None, *, size=(7.4, 3.9), columns=1):
     # Not inside rc_context: with the first figure the notebook's backend switches itself on in rcParams.
     figure = plt.figure(figsize=size, dpi=RC["figure.dpi"], facecolor=BACKGROUND)
     with rc_context(RC):
-        made = figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
+        made = figure.subplots(1, columns, sharex=sharex, sharey=True, squeeze=False)[0]
     for one in made:
         dress_ticks(one)
     return made if columns > 1 else made[0]

@@ -8,6 +8,7 @@ from . import norm_switchboard as _norm_switchboard
 from . import phase_diagram as _phase_diagram
 from . import skip_dial as _skip_dial
 from . import training_strip as _training_strip
+from . import ward_round as _ward_round
 from .panel import Panel
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "slope_microscope",
     "training_strip",
     "variance_thermometer",
+    "ward_round",
 ]
 
 
@@ -137,6 +139,17 @@ def phase_diagram(sigma_w=1.0, *, sigma_b=0.2, act="tanh"):
     ``"tanh"``, ``"sigmoid"`` or ``"relu"``. The rest is as in `gradient_cascade`.
     """
     return Panel(_phase_diagram, _phase_diagram.View(), {"sigma_w": sigma_w, "sigma_b": sigma_b, "act": act})
+
+
+def ward_round(number=1, *, probe="gradient", diagnosis="none"):
+    """Show one probe of a patient, `vg.experiments.patient(number)`, beside what healthy patients show.
+
+    `number` is 1 to 60; `probe` "gradient", "signal", "slope", "dead", "cosine", "company", "lean", "loss" or
+    "neighbours"; `diagnosis` "none", a word of `vg.experiments.DIAGNOSES`, which is then judged, or "tell". The rest
+    is as in `gradient_cascade`.
+    """
+    start = {"number": number, "probe": probe, "diagnosis": diagnosis}
+    return Panel(_ward_round, _ward_round.View(), start)
 
 
 def training_strip(depth=3, *, lr=0.1, optimizer="sgd", act="sigmoid"):
