@@ -31,6 +31,7 @@ r"""
 | [7. Xavier and He](07_xavier_he.ipynb) | What do Xavier's and He's weights keep? | 110 |
 | [8. Batch normalization](08_normalization.ipynb) | What does normalization repair? | 102 |
 | [9. Skip connections and ResNets](09_skips.ipynb) | What does a skip connection repair? | 108 |
+| [10. Gates: LSTM and GRU](10_gates.ipynb) | What does a gate keep? | 100 |
 | [11. The gradient clinic](11_clinic.ipynb) | What is wrong with this network? | 113 |
 | [12. Order and chaos](12_chaos.ipynb) | How deep can a plain network be? | 102 |
 | [14. Precision](14_precision.ipynb) | When does a gradient become zero? | 100 |

@@ -19,6 +19,7 @@ from torch import nn
 import vglab as vg
 from vglab.figures.profiles import decades_per_layer
 from vglab.widgets import (
+    _forget_gate,
     _gain_dial,
     _memory_half_life,
     _norm_switchboard,
@@ -40,6 +41,7 @@ MAKE = {
     "cascade": (vg.widgets.gradient_cascade, cascade),
     "microscope": (vg.widgets.slope_microscope, microscope),
     "norms": (vg.widgets.norm_switchboard, _norm_switchboard),
+    "forget gate": (vg.widgets.forget_gate, _forget_gate),
     "gains": (vg.widgets.gain_dial, _gain_dial),
     "memory": (vg.widgets.memory_half_life, _memory_half_life),
     "skips": (vg.widgets.skip_dial, _skip_dial),
