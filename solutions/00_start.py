@@ -34,12 +34,13 @@ r"""
 | [10. Gates: LSTM and GRU](10_gates.ipynb) | What does a gate keep? | 100 |
 | [11. The gradient clinic](11_clinic.ipynb) | What is wrong with this network? | 113 |
 | [12. Order and chaos](12_chaos.ipynb) | How deep can a plain network be? | 102 |
+| [13. Depth in modern networks](13_modern.ipynb) | Why do deep transformers train? | 100 |
 | [14. Precision](14_precision.ipynb) | When does a gradient become zero? | 100 |
 | [90. Your own model](90_your_own_model.ipynb) | Is it my gradients? | 57 |
 
-The minutes include the exercises. Lessons 1 to 3 are about the causes, 4 and 5 about the effects, 6 to 10 about what is
-done against them, and lesson 11 asks you for a diagnosis. Take them in this order; each uses what those before it have
-found. Lessons 12 to 14 go further and can be read in any order after lesson 10. The page on your own model is for the day
+The minutes include the exercises. Lessons 1 to 3 are about the causes, lessons 4 and 5 about the effects, lessons 6 to 10
+about what is done against them, and lesson 11 asks you for a diagnosis. Take them in this order; each uses what those
+before it have found. Lessons 12 to 14 go further and can be read in any order after lesson 10. The page on your own model is for the day
 when a network of yours does not learn; lesson 1 is enough for it. You need Python and a first acquaintance with torch:
 what a layer, a loss and `backward()` are.
 

@@ -33,8 +33,9 @@ x, y = data.x[:256], data.y[:256]
 r"""
 ## What does torch draw?
 
-Many people take it that torch's layers come with Kaiming He's initialization, made for ReLU, whose weights have
-variance $2/n$ for $n$ inputs (the layer's **fan-in**) and whose biases are 0. In the scale of lesson 2, `sigma_w`
+The **initialization** is the random draw that weights and biases start from. Many people take it that torch's layers
+come with Kaiming He's, made for ReLU, whose weights have variance $2/n$ for $n$ inputs (the layer's **fan-in**) and
+whose biases are 0. In the scale of lesson 2, `sigma_w`
 with $\mathrm{Var}[W] = \sigma_w^2 / n$, that is $\sqrt2 \approx$ 1.41{#set}; the lessons so far have used
 0.58{#l3-default-sigma} for torch's. Nobody has yet asked about the biases.
 

@@ -83,13 +83,13 @@ the figure: it raises ReLU's factor by one part in 20000{#l6-leak-part}. What a 
 ELU and SELU stay near 1 over a whole stretch of scales, as the levelling left side takes back what larger weights
 add. GELU is the opposite: below some scale its signal sinks into the bend at 0, where the slope is only one half,
 above it the signal grows until it looks like ReLU's. Between the two, chance decides, so GELU and SiLU have *no* scale
-at which a deep plain network is steady.
+at which a deep plain network without biases is steady.
 
 **What it does not show.** Why transformers use GELU all the same: their normalization layers set the scale anew at
 every block, and then none of this matters as much.
 
 **Modify.** Make the leak a whole one, `nn.LeakyReLU(1.0)`. What does that activation do, and which curve do you
-expect?
+expect? Put the quarter back before you go on.
 """
 
 # %% [markdown] minutes=16
@@ -189,13 +189,13 @@ r"""
 With Adam all four medians lie above 0.93{#l6-adam-least}: the order of the first table was one of activation *and*
 optimizer.
 
-**What it does not show.** Which activation is best. One task, one depth, a narrow network (with 32 units ReLU's
-random factors scatter most; with twice as many, ReLU comes within a few hundredths of tanh), 300 steps, accuracy on
-the training set; no normalization, no skip connections, which most networks of today have. Adam's grid holds two
-rates only. The best rate was chosen on the seeds that are shown, which flatters every entrant a little.
+**What it does not show.** Which activation is best. One task, one depth, a narrow network (with few units ReLU's
+random factors scatter most), 300 steps, accuracy on the training set; no normalization, no skip connections, which
+most networks of today have. Adam's grid holds two rates only. The best rate was chosen on the seeds that are shown,
+which flatters every entrant a little.
 
-**Modify.** In `tournament`, widen the networks from `32` to `64` units, and run its cell and those below it. Does
-ReLU's place change?
+**Modify.** In `tournament`, widen the networks from `32` to `64` units, and run its cell and those below it. How much
+of ReLU's lag is left? Then go back to `32`.
 """
 
 # %% [markdown] minutes=9
@@ -264,16 +264,16 @@ check.prediction("6.2", guess_born, deepest["width 4"])
 r"""
 **What you see.** With four units it is 0.89{#l6-born-dead-4}; theory's bound for a single digit is
 0.92{#l6-born-bound-4}. The share falls fast with width: 0.08{#l6-born-dead-8} at 8 units, and at 64 units the bound is
-less than one in $10^{17}$. A dead network of ordinary width was not born so. The answer to death at birth is width, or
-a leak, with which no output is exactly 0.
+less than one in $10^{17}$. A dead network of ordinary width was not born so. The first answer to death at birth is
+width.
 
-**Modify.** In `share_born_dead`, put `nn.functional.leaky_relu` in place of `torch.relu`. Its leak is 0.01{#set}. What
-is left of the four lines?
+**Modify.** In `share_born_dead`, put `nn.functional.leaky_relu` in place of `torch.relu`. Its leak is 0.01{#set}.
+What is left of the four lines, and why?
 """
 
 # %% [markdown] minutes=8
 r"""
-## Half of the units are dead
+## Dead units in a fresh network
 
 Count units now, not networks. A common finding, and a common argument against ReLU: take a deep network fresh from
 torch, and a large part of its upper units are 0 for the whole training set.
@@ -304,7 +304,7 @@ profiles = pd.concat(
     vg.gradient_profile(make(seed), x, y).assign(start=name, seed=seed)
     for name, make in starts.items() for seed in range(3)
 )
-vg.depth_plot(profiles, "dead", by="start");
+vg.depth_plot(profiles, "dead", by="start", title="Units that no digit turns on");
 
 # %% [markdown]
 r"""
@@ -478,13 +478,13 @@ revived.pivot(index="layer", columns="seed", values="alive").round(2)
 r"""
 **What you see.** **Revival** is common higher up: in layer 5 about 0.7{#l6-revived-5} come back, in layer 2 about
 0.35{#l6-revived-2}. In layer 1 it is exactly none, as neither inputs nor weights have moved. Weight decay does not help
-there, though one might hope so: it shrinks $w$ and $b$ by the same share, so $z$ shrinks and keeps its sign. We count
-0{#l6-decay-revived} of them alive again after 300 steps with strong decay.
+there, though one might hope so: AdamW's shrinks $w$ and $b$ by the same share, so $z$ shrinks and keeps its sign. We
+count 0{#l6-decay-revived} of them alive again after 300 steps with strong decay.
 
 **What it does not show.** That death can be waited out. These units were *just* dead. The networks that Adam at
 0.1{#set} had killed, trained on at the default rate, revive 0.00{#l6-revived-after-adam} of their units: where a
 layer has no unit alive, the layers below get no gradient and those above get inputs that never change. After
-0.03{#set} about 0.47{#l6-dead-after-003} are dead and few of them return, yet accuracy recovers to
+a rate of 0.03{#set} about 0.47{#l6-dead-after-003} are dead and few of them return, yet accuracy recovers to
 0.96{#l6-recovered}: the living half is enough.
 
 **Modify.** Give `kill` a larger distance, `1.0` in place of `0.1`. Which layer suffers more, the second or the fifth?
@@ -495,8 +495,8 @@ r"""
 ## The map
 
 Each cell is one unit of a real network of twelve layers; its colour says for how many of 64 digits it is on. Lower
-the bias from 0 in small steps and watch death climb from the top; then add a leak and read what becomes of the
-gradient.
+the bias from 0 in small steps and watch the dark grow, in the last layers first; then add a leak and read what
+becomes of the gradient.
 """
 
 # %%
@@ -505,7 +505,7 @@ vg.widgets.dead_unit_map()
 # %% [markdown]
 r"""
 *Figure 6.6. The dead-unit map: units, the busiest on top, against layers; the colour runs from never on to always on.
-The line of text gives the share of dead units and the factor by which the gradient shrinks from layer 12 to layer 1.*
+The line of text gives the share of dead units and the factor on the gradient from layer 12 to layer 1.*
 """
 
 # %% [markdown]
@@ -546,7 +546,7 @@ Keep one flag per unit, "was on at least once", and update it from batch to batc
 
 <details><summary>Hint 2</summary>
 
-`model[: k + 1](batch)` is the output of `model[k]`. Remember `model.training` before `model.eval()` and restore it at
+`model[: k + 1]`, called with a batch, gives the output of `model[k]`. Remember `model.training` before `model.eval()` and restore it at
 the end. </details>
 """
 
@@ -613,8 +613,8 @@ r"""
   activation of Figure 6.1 is level at every scale.
 - In a fair tournament of twenty layers with SGD, tanh reached 0.97{#l6-sgd-tanh} and ReLU 0.82{#l6-sgd-relu}; with Adam the
   differences all but vanished.
-- Units die at birth in narrow networks (0.89{#l6-born-dead-4} of those with 4 units a layer), seem dead by half under the
-  default's biases, and are killed by a step too large (0.84{#l6-adam-killed} by Adam at 0.1{#set}).
+- Units die at birth in narrow networks (0.89{#l6-born-dead-4} of those with 4 units a layer), are silenced by the default's
+  biases, about half of those on top, and are killed by a step too large (0.84{#l6-adam-killed} by Adam at 0.1{#set}).
 - Of units just killed in layer 5, 0.7{#l6-revived-5} came back, because their inputs moved; in layer 1 none did.
 
 **Where next.** The start has decided much of this lesson. Lesson 7 derives Xavier's and He's, and finds their limits.
@@ -645,7 +645,7 @@ r"""
   models*](https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf): the leak.
 - K. He, X. Zhang, S. Ren and J. Sun (2015), [*Delving deep into rectifiers*](https://arxiv.org/abs/1502.01852), ICCV:
   PReLU and the start for it.
-- D. Clevert, T. Unterthiner and S. Hochreiter (2016), [*Fast and accurate deep network learning by exponential linear
+- D.-A. Clevert, T. Unterthiner and S. Hochreiter (2016), [*Fast and accurate deep network learning by exponential linear
   units*](https://arxiv.org/abs/1511.07289), ICLR.
 - D. Hendrycks and K. Gimpel (2016), [*Gaussian error linear units*](https://arxiv.org/abs/1606.08415).
 - G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter (2017), [*Self-normalizing neural

@@ -11,7 +11,7 @@ r"""
 **You will be able to**
 
 - derive Xavier's and He's rules from second moments, for layers of any shape, and say which moment they keep;
-- read the gradient of the weights beside the backward signal, and say why one may be flat while the other vanishes;
+- read the gradient of the weights beside the backward signal, and say what each of them can hide;
 - predict what tanh does at Xavier's scale and at the gain of $5/3$, and what `calculate_gain` promises;
 - tell the typical network from the average one, and a start from a training.
 """
@@ -41,7 +41,7 @@ $$\mathbb{E}[z^2] = n_\text{in} \mathrm{Var}[W]\; \mathbb{E}[h^2], \qquad
 \mathbb{E}\bigl[(\partial L / \partial h)^2\bigr] = n_\text{out} \mathrm{Var}[W]\; \mathbb{E}\bigl[(\partial L / \partial z)^2\bigr].$$
 
 These are second moments, not variances: a ReLU's $h$ has a mean above 0, and $\mathbb{E}[h^2]$ is what enters. The
-right one needs lesson 2's assumption that the gradient from above is independent of these weights.
+second needs lesson 2's assumption that the gradient from above is independent of these weights.
 
 Two decisions remain: what the activation does to a second moment, and which of the two sums to keep.
 """
@@ -202,7 +202,7 @@ on the way up, so its weight gradients vanish exactly as the backward signal doe
 > **Careful.** Equal weight gradients in all layers do not prove that the gradient arrives. Plot
 > $\partial L / \partial z$ or $\partial L / \partial h$, as `vg.depth_plot` does.
 
-**Modify.** Set ReLU's `sigma_w` to `2`. Say first which of its two columns will change, and which way.
+**Modify.** Set ReLU's `sigma_w` to `0.7`. Say first which of its two columns will change, and which way.
 """
 
 # %% [markdown] minutes=12
@@ -269,7 +269,7 @@ z^4$, and for a Gaussian $\mathbb{E}[z^4] = 3q^2$. So one layer makes of $q$
 
 $$q' \approx q - 2q^2, \qquad \frac{1}{q'} \approx \frac{1}{q} + 2, \qquad q_l \approx \frac{1}{2l}.$$
 
-It never settles, at no value above 0: the straight line of Glorot and Bengio's derivation bends, and the bend takes a
+It settles at no value above 0: tanh is not the straight line of Glorot and Bengio's derivation, and its bend takes a
 little away at every layer. At gain $5/3$, torch's for tanh, the variance does settle, at 1.18{#l7-gain-variance}.
 
 Which of them is better for the gradient?
@@ -315,17 +315,17 @@ variance of 0.02{#l7-selu-variance}, where SELU is nearly two straight lines; it
 
 **What it does not show.** Biases: with $\sigma_b > 0$ the critical scale moves, which is lesson 12's subject.
 
-**Modify.** In the cell with `gains` replace `5 / 3` by `1.1`. Does the variance still settle, and what becomes of the
-eight decades?
+**Modify.** In the cell with `gains` replace `5 / 3` by `1.1` (its line keeps the name). Does the variance still
+settle, and what becomes of the eight decades?
 """
 
 # %% [markdown] minutes=4
 r"""
 ## The gain dial
 
-Both factors for every weight scale: forward and backward, in the deeper half of the network. Where do both curves
-meet 1? Find the activation whose place is a mark, one whose place lies between two marks, and one whose gradient
-shrinks at all four of them.
+Both factors for every weight scale: forward and backward, in the deeper half of the network. The place of an
+activation is the weight scale at which both curves pass 1 together. Find an activation whose place is a mark, one whose
+place lies between two marks, and one whose gradient shrinks at all four of them.
 """
 
 # %%
@@ -452,8 +452,8 @@ vg.training_plot(curves, by="network", level=(np.log(10), "chance, ln 10"),
 
 # %% [markdown]
 r"""
-*Figure 7.7. Loss on the batch over 600 steps of SGD with momentum at a rate of 0.004{#set}, without the first, at which
-some of He's networks are loud by chance. Ten layers: He's start is through early, Xavier's after a plateau. Thirty
+*Figure 7.7. Loss on the batch over 600 steps of SGD with momentum at a rate of 0.004{#set}. The first step is left out:
+there some of He's networks are loud by chance. Ten layers: He's start is through early, Xavier's after a plateau. Thirty
 layers: He's start learns, Xavier's stays at chance. Medians and ranges of three seeds.*
 """
 
@@ -521,8 +521,8 @@ gives is a *first* step that reaches all layers; nothing in it promises the hund
 **What it does not show.** Which profile is good to have in the middle of a training. Nobody has a rule for that; a
 network that learns may be far from level.
 
-**Modify.** Set `steps=100` and run the section again. Which of the four lines of Figure 7.8 has moved, and which has
-hardly?
+**Modify.** Set `steps=100` and run the section again. Whose line in Figure 7.8 has moved by then, He's or
+Xavier's?
 """
 
 # %% [markdown]

@@ -200,8 +200,8 @@ r"""
 ## The verdict, and what was tried
 
 `vg.diagnose` takes what the training step has: model, batch, loss function, optimizer. It measures on copies, before
-the first step and after a few, names state and cause, and then tries the **remedies** that this structure allows, each
-on a copy of its own, for sixty steps on the one batch. Your model stays as it is.
+the first step and after a few, gives a **verdict** that names state and cause, and then tries the **remedies** that
+this structure allows, each on a copy of its own, for sixty steps on the one batch. Your model stays as it is.
 
 **Predict.** It will try He's initialization, the textbook's answer for ReLU, and orthogonal weights, a start scaled
 layer by layer (LSUV), LayerNorm and BatchNorm. Which one will win? Then a number: the loss starts at 2.30{#l90-stuck-loss};

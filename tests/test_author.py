@@ -302,6 +302,15 @@ def test_a_lesson_that_cannot_be_the_same_each_time_stops_the_build(tmp_path, co
     assert not list(tmp_path.glob("*/*.ipynb"))
 
 
+def test_a_page_without_code_is_written_and_not_run(tmp_path, monkeypatch):
+    source = tmp_path / "solutions" / "98_glossary.py"
+    source.parent.mkdir()
+    source.write_text("# %% [markdown]\n# # Glossary\n\n# %% [markdown]\n# ### rank\n# A number.\n", "utf-8")
+    monkeypatch.setattr(author, "run", lambda *_: pytest.fail("a kernel was started"))
+    assert len(author.build(root=tmp_path)) == 2
+    assert author.check(tmp_path) == []
+
+
 def test_a_cell_that_never_ends_stops_the_build(root, monkeypatch):
     monkeypatch.setattr(execute, "CELL_TIMEOUT", 1)
     (root / "solutions" / "01_demo.py").write_text("# %%\n1\n\n# %%\nimport time; time.sleep(60)\n")

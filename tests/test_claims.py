@@ -16,7 +16,9 @@ SETTING = "set"  # `0.01{#set}`: a number that was chosen, not measured
 
 
 def texts(source):
-    """The markdown of a lesson without its sources, which quote pages and years."""
+    """The markdown of a lesson without its sources, which quote pages and years, as does the bibliography."""
+    if source.stem == "99_bibliography":
+        return []
     cells = [cell.source for cell in author.read_source(source).cells if cell.cell_type == "markdown"]
     return [text for text in cells if not text.startswith("## Sources")]
 

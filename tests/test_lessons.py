@@ -10,7 +10,8 @@ import pytest
 from vglab.course import author
 
 ROOT = Path(__file__).parent.parent
-SOURCES = author.sources(ROOT)
+PAGES = [source for source in author.sources(ROOT) if source.stem in author.PAGES]
+SOURCES = [source for source in author.sources(ROOT) if source not in PAGES]
 LESSONS = [source for source in SOURCES if not source.stem.startswith("00")]
 FIGURE = re.compile(r"\bvg\.(?:\w+_plot|widgets\.\w+)\(|\.plot\(")
 
@@ -184,3 +185,31 @@ def test_cells_are_short_and_prose_stands_between(source):
 def test_code_installs_nothing_and_hides_no_warning(source):
     text = "\n".join(cell.source for cell in cells(source, "code"))
     assert not re.search(r"pip install|sys\.path|filterwarnings|%matplotlib", text)
+
+
+# ---------------------------------------------------------------- every page: its links; the pages without code
+
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+@each(SOURCES + PAGES)
+def test_links_lead_to_a_page_and_to_a_cell(source):
+    for folder in ("lessons", "solutions"):
+        for cell in notebook(folder, source).cells:
+            for page, anchor in LINK.findall(cell.source) if cell.cell_type == "markdown" else ():
+                path = ROOT / folder / (page or f"{source.stem}.ipynb")
+                assert path.exists(), f"{page}: there is no such page"
+                ids = [f"cell-id={cell.id}" for cell in nbformat.read(path, as_version=4).cells]
+                assert not anchor or anchor in ids, f"{page}#{anchor}: there is no such cell"
+
+
+@each(PAGES)
+def test_a_page_to_look_things_up_in_has_a_title_and_words_only(source):
+    first, *rest = cells(source)
+    assert re.match(r"# \w+\n\n\w", first.source)
+    for cell in rest:
+        assert cell.cell_type == "markdown"
+        assert not cell.metadata
+        assert cell.source.startswith("### ")
+        assert "!" not in cell.source
+    assert notebook("lessons", source).cells == notebook("solutions", source).cells

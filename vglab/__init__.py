@@ -5,7 +5,7 @@ Four ideas carry the package: a torch model, a probe, a table, a verdict. Import
 
 from importlib import import_module
 
-from .nets import convnet, init_, mlp, recurrent
+from .nets import convnet, init_, mlp, recurrent, transformer
 from .probe import gradient_profile, probe
 
 __version__ = "0.1.0"
@@ -31,6 +31,7 @@ __all__ = [
     "tasks",
     "theory",
     "train_many",
+    "transformer",
     "widgets",
 ]
 

@@ -87,7 +87,7 @@ def relu_with_sgd(seed):
         train([vg.mlp(20, 64, act=act, sigma_w=sigma_w, seed=seed)], 300, lr, **SGD).table.accuracy[0]
         for act, (sigma_w, lr) in wide.items()
     )
-    assert tanh - relu < 0.06, "the text says: with 64 units ReLU comes within a few hundredths of tanh"
+    assert tanh - relu < 0.06, "the Modify finds: with 64 units ReLU comes within a few hundredths of tanh"
     return {"l6-sgd-relu": medians.max()}
 
 

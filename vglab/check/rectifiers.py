@@ -30,6 +30,15 @@ def _dead_fraction(model, k, batches):
     return _share((torch.cat(_outputs(model, k, batches)) == 0).all(0))
 
 
+def _count(model, k, batches):
+    outputs = torch.cat(_outputs(model, k, batches))
+    return _share((outputs == 0).all(0)) * outputs.shape[1]
+
+
+def _weighted(model, k, batches):
+    return sum(_share((h == 0).all(0)) * len(h) for h in _outputs(model, k, batches)) / sum(map(len, batches))
+
+
 def _model(activation, seed, norm=False, shift=-0.8):
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -79,10 +88,13 @@ dead_fraction = Exercise(
     extra=_leaves_the_model,
     mistakes=[
         (lambda model, k, batches: sum(_share((h == 0).all(0)) for h in _outputs(model, k, batches)) / len(batches), "you averaged over batches. A unit is dead on the data only if it is dead on every batch."),
+        (_weighted, "you averaged over batches. A unit is dead on the data only if it is dead on every batch."),
         (lambda model, k, batches: _share((_outputs(model, k, batches)[0] == 0).all(0)), "only the first batch counts in your answer: a unit that it leaves silent may be on in the next."),
         (lambda model, k, batches: _share((_outputs(model, k, batches)[-1] == 0).all(0)), "only the last batch counts in your answer: keep what the earlier ones have shown."),
         (lambda model, k, batches: _share((torch.cat(_outputs(model, k, batches)) <= 0).all(0)), "a leaky unit below 0 is not dead, its slope is not 0: compare with == 0, not <= 0."),
         (lambda model, k, batches: _share(torch.cat(_outputs(model, k, batches)) == 0), "that is the share of zeros; a unit that is off half of the time is healthy."),
+        (_count, "that is a number of units; divide it by how many there are."),
+        (lambda model, k, batches: 0.0, "0 every time: take the output of model[: k + 1], not of model[k] alone or of model[:k], and ask of each column (a unit) whether all its rows (the examples) are 0."),
         (lambda model, k, batches: 1 - _dead_fraction(model, k, batches), "that is the share of units that are alive."),
         (lambda model, k, batches: _share((torch.cat(_outputs(model, k, batches, training=True)) == 0).all(0)), "you measured in training mode, where batch normalization uses the batch: call model.eval() first."),
     ],
@@ -104,6 +116,7 @@ leaky_gain = Exercise(
         (lambda a: math.sqrt((1 + a**2) / 2), "that is the rms of f(z) itself: the gain has to undo it, so take its inverse."),
         (lambda a: math.sqrt(2 / (1 + a)) if a > -1 else math.inf, "the slope enters squared: on the left f(z)^2 is a^2 z^2."),
         (lambda a: 2 / (1 + a), "that keeps the mean slope; the size of a signal goes by the mean square."),
+        (lambda a: (1 + a**2) ** -0.5, "each half of the Gaussian holds only half of the mean square: E[z^2; z > 0] = 1/2."),
         (lambda a: math.sqrt(2), "right for a = 0 only: the left half passes a^2 of its mean square."),
     ],
     praise="right: sqrt(2) for ReLU, 1 for a straight line, and the sign of a does not matter.",

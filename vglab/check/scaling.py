@@ -71,6 +71,16 @@ def _without_groups(layer):
     return nn.init._calculate_fan_in_and_fan_out(layer.weight)
 
 
+def _groups_ignored(layer):
+    fan_in, fan_out = _fans(layer)
+    groups = getattr(layer, "groups", 1)
+    return fan_in * groups, fan_out * groups
+
+
+def _shape_only(layer):
+    return layer.weight.shape[1], layer.weight.shape[0]
+
+
 def _groups_twice(layer):
     fan_in, fan_out = _fans(layer)
     return fan_in / getattr(layer, "groups", 1), fan_out
@@ -101,6 +111,9 @@ draw_weights = _Drawn(
         (lambda layer, gain, mode: _uniform(layer, gain**2, mode, root=lambda fan: 1 / fan), "you used gain^2 / fan as a standard deviation; it is the variance."),
         (lambda layer, gain, mode: _uniform(layer, gain, mode, fans=_swapped), "fan_in and fan_out are the wrong way round: a weight has the shape (outputs, inputs, ...)."),
         (lambda layer, gain, mode: _uniform(layer, gain, mode, fans=_without_kernel), "right for linear layers; in a convolution a unit adds up inputs from every place of its kernel: multiply both fans by the kernel's size."),
+        (lambda layer, gain, mode: _uniform(layer, gain, mode, fans=_shape_only), "right for linear layers; in a convolution multiply both fans by the kernel's size, and mind the groups."),
+        (lambda layer, gain, mode: _uniform(layer, gain, mode, fans=_groups_ignored), "right but for the convolution with groups: weight.shape[1] is already the number of inputs of one group, and fan_out is to be divided by groups."),
+        (lambda layer, gain, mode: _uniform(layer, gain, mode, edge=1.5**0.5 if mode == "mean" else 3**0.5), "right for fan_in and fan_out; the mean of both is half their sum."),
         (lambda layer, gain, mode: _uniform(layer, gain, mode, fans=_without_groups), "right but for the convolution with groups: an input reaches the outputs of its own group only, so divide fan_out by groups. (torch.nn.init overlooks this, too: it sees the weight, not the layer.)"),
         (lambda layer, gain, mode: _uniform(layer, gain, mode, fans=_groups_twice), "right but for the convolution with groups: its weight.shape[1] is already the number of inputs of one group."),
         (lambda layer, gain, mode: _uniform(layer, 1.0, mode), "right for a gain of 1; the gain has no effect on your weights."),

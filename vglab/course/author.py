@@ -32,6 +32,7 @@ NOTEBOOK_METADATA = {
 JUPYTEXTS_OWN = re.compile(r"cell_marker$|lines_to_")  # how the source was laid out, of no use in a notebook
 MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS)")
 FIGURES = "lessons/figures"
+PAGES = {glossary.PAGE, "99_bibliography"}  # to look things up in: words only, and none of a lesson's parts
 GUESS = re.compile(r"^(guess\w*\s*=\s*)(?!=)(.+?)(\s*#.*)?$")
 NUMBER = r"[-−+]?\d+(?:[.,]\d+)*(?:[eE][-−+]?\d+)?(?:[⁻⁺]?[⁰¹²³⁴-⁹]+)?(?:[ \u00a0\u202f]?%)?"
 CLAIM = re.compile(rf"({NUMBER})\{{#([A-Za-z][\w.-]*)\}}")
@@ -74,7 +75,8 @@ def read_source(path):
     """The source as a notebook: answers and claim markers still in it, cell ids and nbgrader's metadata already set.
 
     An id depends on the source alone (jupytext would draw it at random): the exercise's number, else the cell's
-    `name`, else a hash of its text. So both copies of a cell have the same id, and an untouched cell keeps it.
+    `name`, else a hash of its text; in the glossary, the cell's term. So both copies of a cell have the same id, and an
+    untouched cell keeps it.
     """
     path, cells, seen = Path(path), [], Counter()
     try:
@@ -85,7 +87,7 @@ def read_source(path):
         raw.metadata = {key: value for key, value in raw.metadata.items() if not JUPYTEXTS_OWN.match(key)}
         try:
             _refuse_source(raw)
-            key = _key(raw)
+            key = (path.stem == glossary.PAGE and glossary.cell_id(raw.source)) or _key(raw)
         except ValueError as error:
             raise LessonError(f"{path.name}, cell {number}: {error}") from None
         seen[key] += 1
@@ -230,7 +232,7 @@ def build(names=None, root=".", *, text=False):
         answered = solved(notebook)
         if text:
             _keep_outputs(answered, root / "solutions" / f"{source.stem}.ipynb", source)
-        else:
+        elif _to_run(answered):
             run(answered, source)
         if silent := _silent_golden(answered):
             raise LessonError(f"{source.name}, cell {silent} is tagged {GOLDEN} but shows nothing to compare")

@@ -13,7 +13,7 @@ _NO_PROSE = re.compile(r"(```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$)", re.S)
 
 
 def terms(folder):
-    """The glossary of a course as `{word in lower case: anchor}`; empty where `folder` has none.
+    """The glossary of a course as `{word in lower case: id of its cell}`; empty where `folder` has none.
 
     A term is a heading of the third level in ``98_glossary.py``; a line ``Also: saturated, saturates.`` below it names
     other forms of the word.
@@ -28,21 +28,30 @@ def terms(folder):
         for word in [term[1], *(also[1].split(", ") if also else [])]:
             if word.lower() in found:
                 raise ValueError(f"the glossary explains {word!r} twice; keep one of the two")
-            found[word.lower()] = term[1].replace(" ", "-")
+            found[word.lower()] = cell_id(cell.source)
     return found
 
 
+def cell_id(source):
+    """The id of a cell of the glossary: its term, a blank written `-`; None where it has no term."""
+    term = _TERM.search(source)
+    return term and term[1].replace(" ", "-")
+
+
 def link(texts, known):
-    """`texts` with the first bold place of each word in `known` made a link to the glossary."""
+    """`texts` with the first bold place of each word in `known` made a link to the glossary.
+
+    The link names the cell, not the heading in it: JupyterLab finds a heading only in a page that is open already.
+    """
     seen = set()
 
     def linked(bold):
         word = " ".join(bold[1].split()).lower()
-        anchor = known.get(word) or known.get(word.removesuffix("s"))
-        if anchor is None or anchor in seen:
+        cell = known.get(word) or known.get(word.removesuffix("s"))
+        if cell is None or cell in seen:
             return bold[0]
-        seen.add(anchor)
-        return f"[{bold[0]}]({PAGE}.ipynb#{anchor})"
+        seen.add(cell)
+        return f"[{bold[0]}]({PAGE}.ipynb#cell-id={cell})"
 
     return ["".join(_with_links(text, linked)) for text in texts]
 

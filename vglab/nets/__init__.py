@@ -4,5 +4,6 @@ from .convolutional import convnet
 from .dense import Residual, mlp
 from .initial import SCHEMES, init_
 from .recurrent import Recurrent, recurrent
+from .transformer import deepnorm, transformer
 
-__all__ = ["SCHEMES", "Recurrent", "Residual", "convnet", "init_", "mlp", "recurrent"]
+__all__ = ["SCHEMES", "Recurrent", "Residual", "convnet", "deepnorm", "init_", "mlp", "recurrent", "transformer"]

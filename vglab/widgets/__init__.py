@@ -5,6 +5,7 @@ from . import cascade, dead_units, microscope, ruler, thermometer
 from . import forget_gate as _forget_gate
 from . import gain_dial as _gain_dial
 from . import memory_half_life as _memory_half_life
+from . import norm_placement as _norm_placement
 from . import norm_switchboard as _norm_switchboard
 from . import phase_diagram as _phase_diagram
 from . import skip_dial as _skip_dial
@@ -18,6 +19,7 @@ __all__ = [
     "gain_dial",
     "gradient_cascade",
     "memory_half_life",
+    "norm_placement",
     "norm_switchboard",
     "phase_diagram",
     "precision_ruler",
@@ -152,6 +154,15 @@ def ward_round(number=1, *, probe="gradient", diagnosis="none"):
     """
     start = {"number": number, "probe": probe, "diagnosis": diagnosis}
     return Panel(_ward_round, _ward_round.View(), start)
+
+
+def norm_placement(norm="post", *, scale=1.0, blocks=12):
+    """Show gradient, size and cosine of the tokens along the stream of a transformer before training.
+
+    `norm` is ``"post"``, ``"pre"`` or ``"deep"``, as in `vglab.transformer`; `scale`, 0.1 to 2, is a factor on every
+    branch; `blocks` 2 to 16 of two branches each, 32 features wide. The rest is as in `gradient_cascade`.
+    """
+    return Panel(_norm_placement, _norm_placement.View(), {"norm": norm, "scale": scale, "blocks": blocks})
 
 
 def training_strip(depth=3, *, lr=0.1, optimizer="sgd", act="sigmoid"):
