@@ -151,7 +151,6 @@ def entry(word):
     return KNOWN.get(word.lower()) or KNOWN.get(word.lower().removesuffix("s"))
 
 
-
 KNOWN = glossary.terms(ROOT / "solutions")
 ENTRIES = prose(ROOT / "solutions" / f"{glossary.PAGE}.py")[1:]
 each_entry = pytest.mark.parametrize("text", ENTRIES, ids=lambda text: text.split("\n")[0][4:])
@@ -163,7 +162,7 @@ def test_new_words_of_a_lesson_are_explained_and_stand_bold_in_it(source):
     explained = {entry(word) for word in bold(source)}
     for word in new_words(source):
         assert entry(word), f"{word!r} is not in the glossary"
-        assert entry(word) in explained , f"{word!r} is nowhere bold"
+        assert entry(word) in explained, f"{word!r} is nowhere bold"
 
 
 @each_lesson

@@ -27,7 +27,12 @@ class _LinearCell(nn.Module):
 def _cells():
     """(cell, x) with cells of several widths, two of torch's and two linear, in double precision."""
     generator, cases = torch.Generator().manual_seed(5), []
-    for kind, d_in, width, batch, steps in (("tanh", 3, 8, 4, 12), ("relu", 2, 5, 7, 6), (1.0, 3, 6, 2, 9), (0.8, 1, 4, 3, 7)):
+    for kind, d_in, width, batch, steps in (
+        ("tanh", 3, 8, 4, 12),
+        ("relu", 2, 5, 7, 6),
+        (1.0, 3, 6, 2, 9),
+        (0.8, 1, 4, 3, 7),
+    ):
         with torch.random.fork_rng(()):
             torch.default_generator.manual_seed(5)
             torchs = None if isinstance(kind, float) else nn.RNNCell(d_in, width, nonlinearity=kind).double()

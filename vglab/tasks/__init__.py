@@ -6,4 +6,15 @@ from .speech import speech
 from .text import ALPHABET, alice, quotation
 from .tokens import copy_back
 
-__all__ = ["ALPHABET", "Split", "adding", "alice", "copy_back", "digits", "digits_by_row", "latch", "quotation", "speech"]
+__all__ = [
+    "ALPHABET",
+    "Split",
+    "adding",
+    "alice",
+    "copy_back",
+    "digits",
+    "digits_by_row",
+    "latch",
+    "quotation",
+    "speech",
+]
