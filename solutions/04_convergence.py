@@ -355,8 +355,8 @@ check.prediction("4.5", guess_readout, by_kind[True])
 # %% [markdown]
 r"""
 **What you see.** The standardized read-out tells the digits apart, 0.79{#l4-readout-standard}; on the raw output it
-stays at 0.10{#l4-readout-raw}. So ten sigmoid layers lose almost nothing that is needed. They *drown* it: the difference is
-there, a millionth beside a constant.
+stays at 0.10{#l4-readout-raw}. So ten sigmoid layers do not lose what is needed. They *drown* it: the difference is there, a millionth beside a
+constant.
 
 A drowned difference does not answer to step size. Along the common part the loss curves with the square of its size,
 and a rate that is stable there is $1/s^2$ times too small for the differences, where $s$ is the spread: here a

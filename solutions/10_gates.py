@@ -115,9 +115,9 @@ check.prediction("10.1", guess_decades, -np.log10(ends["torch's"]))
 # %% [markdown]
 r"""
 **What you see.** 19.5{#l10-default} decades: an LSTM as torch makes it vanishes nearly as fast as a plain network. "LSTMs have
-no vanishing gradient" is a sentence about a cell whose gates are open, and by default they are half shut. A bias of 1,
-which [Gers and colleagues](https://doi.org/10.1162/089976600300015015) and later [Jozefowicz, Zaremba and Sutskever
-(2015)](https://proceedings.mlr.press/v37/jozefowicz15.html) recommend, leaves 7.0{#l10-bias-1} decades to lose; with `3` the
+no vanishing gradient" is a sentence about a cell whose gates are open, and by default they are half shut. [Gers and
+colleagues](https://doi.org/10.1162/089976600300015015) began with positive biases; a bias of 1, which [Jozefowicz,
+Zaremba and Sutskever (2015)](https://proceedings.mlr.press/v37/jozefowicz15.html) recommend for every LSTM, leaves 7.0{#l10-bias-1} decades to lose; with `3` the
 gradient stays within a decade.
 
 The cell path alone would lose 29.5{#l10-path-0} decades at bias 0. The rest comes through $h$: each gate listens to the
@@ -291,8 +291,8 @@ pd.DataFrame(rows)
 # %% [markdown]
 r"""
 They do not close. The input gates stand at 0.44{#l10-gate-speech} during speech and 0.44{#l10-gate-noise} in the noise, and
-the forget gates at 0.95{#l10-forget} all the time. Noise comes in at every step; but what is *added* to a cell that keeps
-averages out, while what is passed through tanh after tanh, thirty times, does not. Here the open path does the work, and the choosing
+the forget gates at 0.95{#l10-forget} all the time. Noise comes in at every step. A likely reason why it does no harm: what is *added* to a cell that keeps averages out,
+while what is passed through tanh after tanh, thirty times, does not. Here the open path does the work, and the choosing
 is hardly used.
 
 **What it does not show.** That gates never choose. Single units may, and tasks with something to discard make them; the mean over units cannot tell.
