@@ -11,7 +11,7 @@ r"""
 **You will be able to**
 
 - unroll a recurrent network, measure its gradient against the lag and predict it from the weights and the input;
-- state what guarantees that the gradient vanishes, and why the spectral radius does not decide whether it explodes;
+- state what guarantees that the gradient vanishes, and what the spectral radius decides and what not;
 - tell, on real speech and real text, a memory that the gradient cannot build from one that training builds by itself;
 - clip a gradient by its global norm, and say what that cures and what it leaves as it was.
 """

@@ -12,8 +12,7 @@ r"""
 
 - write batch, layer and RMS normalization as formulas and as code, and say why a weight's gradient behind one of them
   is at a right angle to the weight;
-- explain, and show by experiment, why batch normalization saves a deep sigmoid network and layer normalization does
-  not;
+- explain, and show by experiment, what batch and layer normalization each do for a deep sigmoid network;
 - predict the per-layer factor of a normalized network from its activation, and say what batch normalization costs;
 - tell what is known of *why* batch normalization helps from what is only told, and when a network in evaluation mode
   is not the one that was trained.

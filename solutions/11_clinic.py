@@ -11,7 +11,7 @@ r"""
 **You will be able to**
 
 - compare remedies fairly, each alone on the same sick network, and say which half of the illness each one treats;
-- show by experiment that a gradient of the right size is neither enough for learning nor strictly needed;
+- show by experiment whether a gradient of the right size is enough for learning, and whether it is needed;
 - name what is wrong with an unknown network from a few probes, and say when it is not the gradient;
 - choose the smallest change that cures it, and judge a diagnosis made by a machine.
 """

@@ -12,7 +12,7 @@ r"""
 
 - follow the correlation of two inputs to its fixed point, and say which of two phases a network is in;
 - compute a depth scale from the activation alone, and say where it does and does not tell how deep training reaches;
-- measure all singular values of a network's Jacobian, and say why a gradient of the right size is not enough;
+- measure all singular values of a network's Jacobian, and say what the size of a gradient leaves open;
 - choose between Gaussian and orthogonal weights, and say for which activations the choice matters.
 """
 
