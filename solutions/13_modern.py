@@ -437,8 +437,8 @@ vg.depth_plot(profiles, by="norm", title="After twenty steps post-LN's gradient 
 
 # %% [markdown]
 r"""
-*Figure 13.7. As Figure 13.4, after 20 steps of training. With post-LN the gradient at the first branch is about a hundredth of that at the last; with DeepNorm it is a quarter, with
-pre-LN's is still larger at the input. Medians and ranges of three seeds.*
+*Figure 13.7. As Figure 13.4, after 20 steps of training. With post-LN the gradient at the first branch is about a hundredth of that at the last; with DeepNorm it is a quarter;
+with pre-LN it is still larger at the input. Medians and ranges of three seeds.*
 """
 
 # %%
