@@ -1,7 +1,8 @@
-"""Experiments: measure over a grid of settings, train many networks at once, and meet patients."""
+"""Experiments: measure over a grid of settings, train one network step by step or many at once, and meet patients."""
 
 from .many import train_many
 from .patients import DIAGNOSES, patient, patients
 from .sweep import sweep
+from .trainer import Trainer
 
-__all__ = ["DIAGNOSES", "patient", "patients", "sweep", "train_many"]
+__all__ = ["DIAGNOSES", "Trainer", "patient", "patients", "sweep", "train_many"]

@@ -14,6 +14,11 @@ COLOURS = ("#0A4F8F", "#A8320A", "#12A07A", "#C48A00", "#C060B0")
 MARKERS = ("o", "s", "^", "D", "v")
 TEXT, GREY, GRID, BACKGROUND = "#1F2937", "#6B7280", "#E5E7EB", "#FFFFFF"
 
+DARK = {  # every colour of a figure on white, and on a dark ground
+    "#0a4f8f": "#5ab0e8", "#a8320a": "#f58249", "#12a07a": "#35c79a", "#c48a00": "#f0b93a", "#c060b0": "#e3a3c5",
+    "#1f2937": "#f3f4f6", "#6b7280": "#aab2bf", "#e5e7eb": "#374151", "#ffffff": "#111827",
+}  # fmt: skip
+
 _FONTS = files(__package__) / "fonts"
 font_manager.fontManager.addfont(_FONTS / "Inter-Regular.otf")
 SEMIBOLD = font_manager.FontProperties(fname=_FONTS / "Inter-SemiBold.otf")  # by file: as a weight it has no fallback

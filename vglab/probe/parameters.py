@@ -41,6 +41,12 @@ class Movement:
         gradients = self._gradients_now() if self._gradients is None else self._gradients
         self._file(step, weights, gradients, sizes, moved)
 
+    def read(self):
+        """Just after the step: (rms of the gradients, update ratios), an array each, and nothing is kept."""
+        self.after(0)
+        _, _, _, gradients, ratios = self._columns(*self._steps.pop())
+        return np.array(gradients), ratios
+
     def still(self, step):
         """Read the parameters as they are, whole; no update is seen."""
         self._name()

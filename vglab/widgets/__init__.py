@@ -1,5 +1,7 @@
 """Sliders around a figure: each move computes the real network, theory is drawn beside it."""
 
+from torch.nn.functional import cross_entropy
+
 from .. import theory
 from . import cascade, dead_units, microscope, ruler, thermometer
 from . import forget_gate as _forget_gate
@@ -10,8 +12,9 @@ from . import norm_switchboard as _norm_switchboard
 from . import phase_diagram as _phase_diagram
 from . import skip_dial as _skip_dial
 from . import training_strip as _training_strip
+from . import training_watch as _training_watch
 from . import ward_round as _ward_round
-from .panel import Panel
+from .front import front
 
 __all__ = [
     "dead_unit_map",
@@ -28,6 +31,7 @@ __all__ = [
     "training_strip",
     "variance_thermometer",
     "ward_round",
+    "watch",
 ]
 
 
@@ -56,7 +60,7 @@ def gradient_cascade(depth=30, *, act="sigmoid", init="normal", sigma_w=None, gu
     if sigma_w is None:
         sigma_w = theory.TORCH_DEFAULT if init == "default" else 1.0
     start = {"depth": depth, "sigma_w": sigma_w, "act": act, "init": init}
-    return Panel(cascade, cascade.View(guess), start)
+    return front(cascade, cascade.View(guess), start)
 
 
 def slope_microscope(layer=5, *, act="sigmoid", sigma_w=1.0):
@@ -65,7 +69,7 @@ def slope_microscope(layer=5, *, act="sigmoid", sigma_w=1.0):
     `layer` is 1 to 10 of a network 10 layers deep and 64 units wide, `sigma_w` 0.2 to 20 in W ~ N(0, sigma_w**2 /
     fan_in), `act` as in `gradient_cascade`, as are the rest.
     """
-    return Panel(microscope, microscope.View(), {"sigma_w": sigma_w, "layer": layer, "act": act})
+    return front(microscope, microscope.View(), {"sigma_w": sigma_w, "layer": layer, "act": act})
 
 
 def variance_thermometer(sigma_w=theory.TORCH_DEFAULT, *, act="relu", depth=20):
@@ -74,7 +78,7 @@ def variance_thermometer(sigma_w=theory.TORCH_DEFAULT, *, act="relu", depth=20):
     `sigma_w` is 0.1 to 4 in W ~ N(0, sigma_w**2 / fan_in), `depth` 2 to 40 layers of 64 units, `act` as in
     `gradient_cascade`, as are the rest.
     """
-    return Panel(thermometer, thermometer.View(), {"sigma_w": sigma_w, "act": act, "depth": depth})
+    return front(thermometer, thermometer.View(), {"sigma_w": sigma_w, "act": act, "depth": depth})
 
 
 def precision_ruler(scale=0, *, act="sigmoid", sigma_w=1.0, depth=8):
@@ -83,7 +87,7 @@ def precision_ruler(scale=0, *, act="sigmoid", sigma_w=1.0, depth=8):
     The loss is multiplied by 2**`scale`, 0 to 40; `depth` is 2 to 30 layers of 64 units, `sigma_w` 0.3 to 4 in
     W ~ N(0, sigma_w**2 / fan_in), `act` as in `gradient_cascade`, as are the rest.
     """
-    return Panel(ruler, ruler.View(), {"depth": depth, "sigma_w": sigma_w, "act": act, "scale": scale})
+    return front(ruler, ruler.View(), {"depth": depth, "sigma_w": sigma_w, "act": act, "scale": scale})
 
 
 def dead_unit_map(bias=0.0, *, sigma_w=2**0.5, leak=0.0):
@@ -92,7 +96,7 @@ def dead_unit_map(bias=0.0, *, sigma_w=2**0.5, leak=0.0):
     `bias` is every bias, -1.5 to 1.5; `sigma_w` is 0.4 to 3 in W ~ N(0, sigma_w**2 / fan_in); `leak` is the slope
     below 0, 0 to 0.5. The rest is as in `gradient_cascade`.
     """
-    return Panel(dead_units, dead_units.View(), {"bias": bias, "sigma_w": sigma_w, "leak": leak})
+    return front(dead_units, dead_units.View(), {"bias": bias, "sigma_w": sigma_w, "leak": leak})
 
 
 def skip_dial(alpha=1.0, *, blocks=40, skip="on", norm="none"):
@@ -102,7 +106,7 @@ def skip_dial(alpha=1.0, *, blocks=40, skip="on", norm="none"):
     "batch". The rest is as in `gradient_cascade`.
     """
     start = {"alpha": alpha, "blocks": blocks, "skip": skip, "norm": norm}
-    return Panel(_skip_dial, _skip_dial.View(), start)
+    return front(_skip_dial, _skip_dial.View(), start)
 
 
 def gain_dial(sigma_w=1.0, *, act="tanh", depth=20):
@@ -111,7 +115,7 @@ def gain_dial(sigma_w=1.0, *, act="tanh", depth=20):
     `sigma_w` is 0.3 to 16 in W ~ N(0, sigma_w**2 / fan_in), `depth` 10 to 40 layers of 64 units; the factors are those
     of the deeper half. `act` is as in `gradient_cascade`, as are the rest.
     """
-    return Panel(_gain_dial, _gain_dial.View(), {"sigma_w": sigma_w, "act": act, "depth": depth})
+    return front(_gain_dial, _gain_dial.View(), {"sigma_w": sigma_w, "act": act, "depth": depth})
 
 
 def memory_half_life(sigma_w=1.0, *, sigma_x=0.5, init="normal"):
@@ -122,7 +126,7 @@ def memory_half_life(sigma_w=1.0, *, sigma_x=0.5, init="normal"):
     `gradient_cascade`.
     """
     start = {"sigma_w": sigma_w, "sigma_x": sigma_x, "init": init}
-    return Panel(_memory_half_life, _memory_half_life.View(), start)
+    return front(_memory_half_life, _memory_half_life.View(), start)
 
 
 def norm_switchboard(act="sigmoid", *, norm="batch", batch=64, depth=20):
@@ -133,7 +137,7 @@ def norm_switchboard(act="sigmoid", *, norm="batch", batch=64, depth=20):
     `gradient_cascade`.
     """
     start = {"act": act, "norm": norm, "batch": batch, "depth": depth}
-    return Panel(_norm_switchboard, _norm_switchboard.View(), start)
+    return front(_norm_switchboard, _norm_switchboard.View(), start)
 
 
 def phase_diagram(sigma_w=1.0, *, sigma_b=0.2, act="tanh"):
@@ -142,7 +146,7 @@ def phase_diagram(sigma_w=1.0, *, sigma_b=0.2, act="tanh"):
     `sigma_w` is 0.3 to 3 in W ~ N(0, sigma_w**2 / fan_in), `sigma_b` 0 to 1 in b ~ N(0, sigma_b**2), `act` is
     ``"tanh"``, ``"sigmoid"`` or ``"relu"``. The rest is as in `gradient_cascade`.
     """
-    return Panel(_phase_diagram, _phase_diagram.View(), {"sigma_w": sigma_w, "sigma_b": sigma_b, "act": act})
+    return front(_phase_diagram, _phase_diagram.View(), {"sigma_w": sigma_w, "sigma_b": sigma_b, "act": act})
 
 
 def ward_round(number=1, *, probe="gradient", diagnosis="none"):
@@ -153,7 +157,7 @@ def ward_round(number=1, *, probe="gradient", diagnosis="none"):
     is as in `gradient_cascade`.
     """
     start = {"number": number, "probe": probe, "diagnosis": diagnosis}
-    return Panel(_ward_round, _ward_round.View(), start)
+    return front(_ward_round, _ward_round.View(), start)
 
 
 def norm_placement(norm="post", *, scale=1.0, blocks=12):
@@ -162,7 +166,7 @@ def norm_placement(norm="post", *, scale=1.0, blocks=12):
     `norm` is ``"post"``, ``"pre"`` or ``"deep"``, as in `vglab.transformer`; `scale`, 0.1 to 2, is a factor on every
     branch; `blocks` 2 to 16 of two branches each, 32 features wide. The rest is as in `gradient_cascade`.
     """
-    return Panel(_norm_placement, _norm_placement.View(), {"norm": norm, "scale": scale, "blocks": blocks})
+    return front(_norm_placement, _norm_placement.View(), {"norm": norm, "scale": scale, "blocks": blocks})
 
 
 def training_strip(depth=3, *, lr=0.1, optimizer="sgd", act="sigmoid"):
@@ -172,7 +176,27 @@ def training_strip(depth=3, *, lr=0.1, optimizer="sgd", act="sigmoid"):
     ``"tanh"``. The rest is as in `gradient_cascade`.
     """
     start = {"depth": depth, "lr": lr, "optimizer": optimizer, "act": act}
-    return Panel(_training_strip, _training_strip.View(), start)
+    return front(_training_strip, _training_strip.View(), start)
+
+
+def watch(model, batches, loss_fn=cross_entropy, *, steps=600, lr=0.1, optimizer="sgd"):
+    """Watch any training while it runs: the loss, and how large each weight's updates or gradients are.
+
+    Parameters
+    ----------
+    model, batches, loss_fn, steps
+        As in `vglab.experiments.Trainer`; `batches` is a list or a DataLoader of (x, y).
+    lr : float
+        1e-5 to 10.
+    optimizer : str
+        ``"sgd"`` (momentum 0.9), ``"adam"`` or ``"adamw"``.
+
+    In a notebook the buttons, or ``w.start(), w.pause(), w.cancel()``, answer within a step while the training runs;
+    the kernel stays free, and ``w.lr`` and ``w.optimizer`` can be set in mid-run. ``w.run(100)`` takes 100 steps in
+    any program. Cancelled, started again or reset, it goes back to the weights that `model` had. Raises `TypeError` or
+    `ValueError` for a setting out of range.
+    """
+    return _training_watch.watch(model, batches, loss_fn, steps=steps, lr=lr, optimizer=optimizer)
 
 
 def forget_gate(bias=0.0, *, kind="lstm", sigma_x=0.6):
@@ -183,4 +207,4 @@ def forget_gate(bias=0.0, *, kind="lstm", sigma_x=0.6):
     `gradient_cascade`.
     """
     start = {"bias": bias, "kind": kind, "sigma_x": sigma_x}
-    return Panel(_forget_gate, _forget_gate.View(), start)
+    return front(_forget_gate, _forget_gate.View(), start)

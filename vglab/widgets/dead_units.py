@@ -12,7 +12,7 @@ from .parameters import Number, two_digits
 BATCH, DEPTH = 64, 12
 COMPUTED = f"forward and backward through the real network of {DEPTH} layers, {BATCH} digits, seed 0"
 PARAMETERS = (
-    Number("bias", "every bias: b =", -1.5, 1.5, step=0.05),
+    Number("bias", "every bias: b =", -1.5, 1.5, step=0.1),
     Number("sigma_w", "weight scale: σ_w =", 0.4, 3, log=True, step=0.02),
     Number("leak", "slope on the left: a =", 0, 0.5, step=0.01),
 )
@@ -22,6 +22,7 @@ PRESETS = {
     "small weights, biases of -0.1": {"bias": -0.1, "sigma_w": 0.58, "leak": 0.0},
     "biases of -0.5 and a leak": {"bias": -0.5, "sigma_w": 2**0.5, "leak": 0.1},
 }
+TABLE = "bias"
 
 
 def compute(params):
@@ -75,13 +76,11 @@ class View:
         self.pane.grid(False)
         self.image = self.pane.imshow(
             np.zeros((network.WIDTH, DEPTH)),
-            **{"vmin": 0, "vmax": 1, "cmap": "viridis", "aspect": "auto", "interpolation": "nearest"},
+            **{"vmin": 0, "vmax": 1, "cmap": "viridis", "aspect": "auto", "interpolation": "none"},
             extent=(0.5, DEPTH + 0.5, network.WIDTH + 0.5, 0.5),
         )
-        bar = self.figure.colorbar(self.image, cax=self.figure.add_axes((0.875, 0.125, 0.02, 0.68)))
-        bar.outline.set_visible(False)
-        style.dress_ticks(bar.ax)
-        bar.set_ticks([0, 0.5, 1], labels=["never on", "half", "always"])
+        ticks = {0: "never on", 0.5: "half", 1: "always"}
+        view.colour_bar(self.figure, (0.875, 0.125, 0.02, 0.68), self.image, ticks)
         self.pane.set_xticks(range(1, DEPTH + 1))
         style.write(self.pane.set_xlabel, "layer (1 = closest to the input)", loc="right")
         style.write(self.pane.set_ylabel, "units, the busiest on top")

@@ -24,8 +24,9 @@ PRESETS = {
     "tanh, torch's σ_w": {"act": "tanh", "sigma_w": theory.TORCH_DEFAULT, "layer": 5},
     "ReLU, He": {"act": "relu", "sigma_w": 2**0.5, "layer": 5},
 }
+TABLE = "layer"
 EDGES = np.linspace(-8, 8, 81)
-_FINE = np.linspace(-8, 8, 801)
+_FINE = np.linspace(-8, 8, 401)
 
 
 def compute(params):
@@ -134,8 +135,7 @@ class View:
 
     def _make_static(self):
         blue = {"color": style.COLOURS[0], "linewidth": 2.2}
-        self.phi = self.moving["phi"] = self.curve.plot([], [], **blue, zorder=3)[0]
-        self.dphi = self.moving["slope"] = self.slopes.plot([], [], **blue, zorder=3)[0]
+        (self.phi,), (self.dphi,) = (ax.plot([], [], **blue, zorder=3) for ax in (self.curve, self.slopes))
         self.slopes.axhline(1, color=style.GREY, linewidth=1)
         above = {"fontsize": 10, "color": style.TEXT, "loc": "left", "pad": 4}
         self.phi_name = style.write(self.curve.set_title, "", **above)

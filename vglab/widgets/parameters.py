@@ -29,6 +29,16 @@ class Number:
             raise ValueError(f"{asked}: choose one in that range.")
         return int(value) if self.whole else min(max(float(value), self.low), self.high)
 
+    @property
+    def positions(self):
+        """Where its slider can stand, ends included."""
+        low, high = (log10(self.low), log10(self.high)) if self.log else (self.low, self.high)
+        places = [low + i * self.step for i in range(int((high - low) / self.step + 1 + 1e-9))]
+        places += [high] if high - places[-1] > 1e-9 else []
+        if self.whole:
+            return [int(place) for place in places]
+        return [float(f"{min(10**place if self.log else place, self.high):.6g}") for place in places]
+
     def same(self, a, b):
         """Whether a slider cannot tell `a` from `b`: less than half a step apart."""
         return abs(log10(a / b) if self.log else a - b) < self.step / 2
@@ -52,6 +62,11 @@ class Choice:
             allowed = ", ".join(map(repr, self.options))
             raise ValueError(f"{self.name} must be one of {allowed}; got {value!r}: choose one of these.")
         return value
+
+    @property
+    def positions(self):
+        """The values in the order of their list."""
+        return list(self.options)
 
     def same(self, a, b):
         """Whether `a` is `b`."""

@@ -22,6 +22,7 @@ PRESETS = {
     "too much": {"act": "sigmoid", "sigma_w": 1.0, "depth": 8, "scale": 40},
     "ReLU, He": {"act": "relu", "sigma_w": 2**0.5, "depth": 8, "scale": 0},
 }
+TABLE = "scale"
 EDGES = np.linspace(-42, 10, 105)  # powers of ten
 FORMATS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 

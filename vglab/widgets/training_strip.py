@@ -27,6 +27,7 @@ PRESETS = {
     "too large a step": {"act": "sigmoid", "depth": 3, "lr": 5.0, "optimizer": "sgd"},
     "no plateau": {"act": "tanh", "depth": 3, "lr": 0.1, "optimizer": "sgd"},
 }
+TABLE = "depth"
 NOTHING, LEARNS = np.log(10), 2.0
 _LOW, _HIGH = 1e-4, 0.3  # of the update ratios in colour
 _SLOPES = {"sigmoid": lambda h: h * (1 - h), "tanh": lambda h: 1 - h * h}
@@ -153,13 +154,8 @@ class View:
             **{"norm": LogNorm(_LOW, _HIGH), "cmap": "viridis", "aspect": "auto", "interpolation": "none"},
             extent=(0, STEPS, 0, 2), origin="lower",
         )  # fmt: skip
-        bar = self.figure.colorbar(self.image, cax=self.figure.add_axes((0.885, 0.115, 0.018, 0.35)))
-        bar.outline.set_visible(False)
-        bar.solids.set_edgecolor("face")
-        style.dress_ticks(bar.ax)
         ticks = {1e-4: "10⁻⁴", 1e-3: "0.001", 1e-2: "0.01", 0.1: "0.1"}
-        bar.set_ticks(list(ticks), labels=list(ticks.values()))
-        bar.minorticks_off()
+        view.colour_bar(self.figure, (0.885, 0.115, 0.018, 0.35), self.image, ticks)
         (line,) = self.loss.plot([], [], color=style.COLOURS[0], linewidth=1.2, zorder=3)
         self.title, self.subtitle = view.headline(self.figure)
         self.moving = {"title": self.title, "subtitle": self.subtitle, "image": self.image, "loss": line}

@@ -40,6 +40,19 @@ def log_axis(ax, low, high):
     ax.yaxis.set_minor_locator(NullLocator())
 
 
+def colour_bar(figure, box, image, ticks):
+    """Draw the colours of `image` at `box`, with `ticks`, a dict from value to words, at the right."""
+    ax = axes(figure, box)
+    ax.grid(False)
+    ax.set_frame_on(False)
+    shades = image.cmap(np.linspace(0, 1, 64))[:, None]
+    ax.imshow(shades, aspect="auto", origin="lower", extent=(0, 1, 0, 1), interpolation="none")
+    ax.set_xticks([])
+    ax.yaxis.tick_right()
+    ax.set_yticks([float(image.norm(value)) for value in ticks], list(ticks.values()))
+    return ax
+
+
 def level(value, steps):
     """The first of the rising `steps` that reaches `value`, else the last: axes move seldom, and by much."""
     return next((step for step in steps if step >= value), steps[-1])

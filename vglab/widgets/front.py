@@ -1,0 +1,17 @@
+"""Which of the two front ends a widget gets."""
+
+import os
+
+
+def front(model, view, start):
+    """A `Stage` where anywidget is installed, else a `Panel`; ``VGLAB_WIDGETS=plain`` in the environment asks for it."""
+    if os.environ.get("VGLAB_WIDGETS") != "plain":
+        try:
+            from .stage import Stage
+        except ImportError:
+            pass
+        else:
+            return Stage(model, view, start)
+    from .panel import Panel
+
+    return Panel(model, view, start)
