@@ -36,7 +36,7 @@ class Trainer:
     optimizer : str
         ``"sgd"`` (momentum 0.9), ``"adam"`` or ``"adamw"``, else as torch has them.
 
-    A record is a dict: ``step`` (from 0), ``loss`` (before the step), and for each weight of two or more dimensions, in
+    A record is a dict: ``step`` (from 0), ``loss`` (before the step), ``lr``, ``optimizer``, and for each weight of two or more dimensions, in
     the order of `names`, ``grad_rms`` and ``update_ratio``, which is rms(change) / rms(weight), as in `vglab.probe`.
 
     >>> from vglab import mlp
@@ -108,7 +108,7 @@ class Trainer:
         self._movement.before()
         optimizer.step()
         gradients, ratios = self._movement.read()
-        record = {"step": self.step, "loss": float(loss.detach())}
+        record = {"step": self.step, "loss": float(loss.detach()), "lr": self.lr, "optimizer": self.optimizer}
         record |= {"grad_rms": gradients[self._rows], "update_ratio": ratios[self._rows]}
         self.step, self.loss = self.step + 1, record["loss"]
         return record

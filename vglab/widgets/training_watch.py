@@ -49,7 +49,9 @@ class Watch:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise RuntimeError("start() needs a notebook's event loop, which a script lacks: use run() there.") from None
+            raise RuntimeError(
+                "start() needs a notebook's event loop, which a script lacks: use run() there."
+            ) from None
         if self.state in ("cancelled", "done", "failed"):
             self._take_back()
         self.state = "running"
@@ -145,7 +147,8 @@ class Watch:
     def compute(self, params):
         """Loss by step, and each weight's reading by column of steps.
 
-        loss : (points,) medians over ``every`` steps; value : (weights, 100), NaN where no step was taken yet.
+        loss : (columns begun,) medians; value : (weights, columns), NaN where no step was taken yet; last : (weights,)
+        at the last step; ends : loss of the first and the last step; turned : steps at which a setting had changed.
         """
         self.trainer.lr, self.trainer.optimizer = params["lr"], params["optimizer"]
         return self._records.arrays(params["shown"])
@@ -160,10 +163,10 @@ class Watch:
         if not len(arrays["loss"]):
             return f"A training of {steps} steps, not begun; learning rate {params['lr']:.3g}, {params['optimizer']}."
         state = "it diverged" if not np.isfinite(self.trainer.loss) else self.state
-        last = arrays["last"]
+        last, (first, now) = arrays["last"], arrays["ends"]
         names, words = self.trainer.names, SHOWN[params["shown"]]
         return (
-            f"Step {step} of {steps}, {state}: the loss went from {self._records.first:.2f} to {self.trainer.loss:.2f}; "
+            f"Step {step} of {steps}, {state}: the loss went from {first:.2f} to {now:.2f}; "
             f"{words} is now {two_digits(last[0])} in {names[0]} and {two_digits(last[-1])} in {names[-1]}."
         )
 
@@ -205,14 +208,18 @@ class _Records:
     def __init__(self, trainer):
         self.every = ceil(trainer.steps / COLUMNS)
         self.columns = ceil(trainer.steps / self.every)
-        self.first, self.steps, self.open = None, 0, []
-        self.loss = []
+        self.steps, self.open, self.loss, self.ends = 0, [], [], (np.nan, np.nan)
+        self.turned, self.settings = [], None
         self.grids = {name: np.full((len(trainer.names), self.columns), np.nan) for name in SHOWN}
         self.last = {name: np.full(len(trainer.names), np.nan) for name in SHOWN}
 
     def add(self, record):
         """Keep a record; another thread may call `arrays` meanwhile."""
-        self.first = record["loss"] if self.first is None else self.first
+        self.ends = (self.ends[0] if self.steps else record["loss"], record["loss"])
+        settings = record["lr"], record["optimizer"]
+        if self.settings not in (None, settings):
+            self.turned = [*self.turned, record["step"]]
+        self.settings = settings
         if self.steps % self.every == 0:
             self.open = []
         self.open.append(record)
@@ -225,7 +232,8 @@ class _Records:
 
     def arrays(self, shown):
         """See `Watch.compute`."""
-        return {"loss": np.array(self.loss), "value": self.grids[shown].copy(), "last": self.last[shown].copy()}
+        readings = {"value": self.grids[shown].copy(), "last": self.last[shown].copy()}
+        return readings | {"loss": np.array(self.loss), "ends": self.ends, "turned": np.array(self.turned)}
 
 
 class View:
@@ -251,12 +259,15 @@ class View:
         self.strip.set_yticks([row + 0.5 for row in rows], [_short(names[row]) for row in rows])
         self.bar = view.colour_bar(self.figure, (0.885, 0.105, 0.018, 0.39), self.image, {1e-4: "", 1: ""})
         (self.line,) = self.loss.plot([], [], color=style.COLOURS[0], linewidth=1.6, zorder=3)
+        dotted = {"color": style.GREY, "linestyle": view.DOTTED, "linewidth": 1.5, "zorder": 2}
+        (turned,) = self.loss.plot([], [], transform=self.loss.get_xaxis_transform(), **dotted)
         place = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
         above = {"fontsize": 10, "color": style.TEXT} | place
-        style.write(self.loss.annotate, "loss of the batch", (0, 1), (0, 4), **above)
+        style.write(self.loss.annotate, "loss of the batch; dotted: a setting changed", (0, 1), (0, 4), **above)
         self.words = style.write(self.strip.annotate, "", (0, 1), (0, 4), **above)
         self.title, self.subtitle = view.headline(self.figure)
         self.moving = {"title": self.title, "subtitle": self.subtitle, "image": self.image, "loss": self.line}
+        self.moving["turned"] = turned
 
     def show(self, params, arrays):
         """Move every artist to `arrays`."""
@@ -264,7 +275,7 @@ class View:
         known = value[np.isfinite(value) & (value > 0)]
         low, high = (floor(log10(known.min())), ceil(log10(known.max()))) if len(known) else (-4, 0)
         low, high = max(low, high - 20), max(high, low + 2)
-        most = np.nanmax(loss[np.isfinite(loss)], initial=1e-9) * 1.08
+        most = 1.08 * np.max(loss[np.isfinite(loss)], initial=1e-6) if len(loss) else 1.0
         top = view.level(most, [m * 10.0**k for k in range(-6, 9) for m in (1, 2, 3, 5)])
         frame = params["shown"], low, high, top
         if frame != self.frame:
@@ -273,7 +284,12 @@ class View:
         self.image.set_data(np.ma.masked_invalid(np.clip(value, 10.0**low, None)))
         middles = np.minimum((np.arange(len(loss)) + 0.5) * self.every, self.steps)
         self.line.set_data(middles, np.clip(loss, None, 1e30))
-        self.title.set_text(f"Loss {loss[0]:.2f} at the start, {loss[-1]:.2f} now" if len(loss) else "Not begun")
+        turned = np.repeat(arrays["turned"], 3).astype(float)
+        turned[2::3] = np.nan
+        self.moving["turned"].set_data(turned, np.tile([0, 1, np.nan], len(turned) // 3))
+        self.title.set_text(
+            "Loss {:.2f} at the start, {:.2f} now".format(*arrays["ends"]) if len(loss) else "Not begun"
+        )
         rate = f"learning rate {params['lr']:.3g}"
         self.subtitle.set_text(f"{OPTIMIZER.options[params['optimizer']]}, {rate}, {self.steps} steps")
 
