@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vglab.probe import probe
+from vglab.probe import probe, readings
 
 from .test_probe import SAME, rms
 
@@ -206,3 +206,8 @@ def test_before_the_block_there_is_nothing():
     assert seen.params.columns.tolist() == ["step", "name", "weight_rms", "grad_rms", "update_ratio"]
     assert seen.notes == []
     assert seen.report().startswith("Nothing was seen")
+
+
+@pytest.mark.parametrize("n", [8, 100_000])
+def test_a_gradient_too_large_to_square_in_float32_is_read_without_a_warning(n):
+    assert readings.rms(torch.full((n,), 1e30)) == pytest.approx(1e30)

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SECONDS = 1000  # playwright counts in milliseconds
+EXPOSED = ("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True")
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
@@ -40,26 +42,32 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def lab(chromium, tmp_path_factory):
-    """A running server as (url, token, folder); its home is a temporary folder, so progress stays private."""
+    """JupyterLab on a copy of the lessons as (url, token, folder)."""
     home = tmp_path_factory.mktemp("lab")
-    folder, token, port = home / "course", secrets.token_hex(16), _free_port()
-    folder.mkdir()
-    if (ROOT / "lessons").is_dir():
-        shutil.copytree(ROOT / "lessons", folder / "lessons")
+    shutil.copytree(ROOT / "lessons", home / "course" / "lessons")
+    with serving(home, "jupyterlab", *EXPOSED) as (url, token):
+        yield url, token, home / "course"
+
+
+@contextmanager
+def serving(home, module, *options):
+    """A running server as (url, token); it serves home / "course", and its home is `home`: progress stays private."""
+    token, port, folder = secrets.token_hex(16), _free_port(), home / "course"
+    folder.mkdir(exist_ok=True)
     notices = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     notices.parent.mkdir(parents=True)
     notices.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     log = (home / "server.log").open("wb")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
-    command += ["--LabApp.expose_app_in_browser=True"]
+    command = [sys.executable, "-m", module, "--no-browser", "--ServerApp.allow_root=True", "--ServerApp.ip=127.0.0.1"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+    command += [f"--ServerApp.root_dir={folder}", *options]
     server = subprocess.Popen(
         command, cwd=folder, env=_private(home), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_until_up(f"{url}/api/status?token={token}", server, home / "server.log")
-        yield url, token, folder
+        yield url, token
     finally:
         os.killpg(server.pid, signal.SIGTERM)  # the server and its kernels
         try:
@@ -89,8 +97,9 @@ class OpenNotebook:
 
     def __init__(self, page, url):
         self.page, self._page_errors = page, []
-        page.set_default_timeout(60 * SECONDS)
+        page.set_default_timeout(15 * SECONDS)
         page.on("pageerror", lambda error: self._page_errors.append(f"page error: {error}"))
+        page.on("console", self._listen)
         page.goto(url)
         page.wait_for_function("() => window.jupyterapp")
         page.evaluate("() => window.jupyterapp.restored")
@@ -107,6 +116,10 @@ class OpenNotebook:
                 await Promise.race([ready(), late]);
             }"""
         )
+
+    def _listen(self, message):
+        if message.type == "error" and "Failed to load resource" not in message.text:  # a page without our widgets has them
+            self._page_errors.append(f"console: {message.text}")
 
     def run_all(self):
         """Run every cell and wait until the last is done."""

@@ -36,8 +36,9 @@ class Trainer:
     optimizer : str
         ``"sgd"`` (momentum 0.9), ``"adam"`` or ``"adamw"``, else as torch has them.
 
-    A record is a dict: ``step`` (from 0), ``loss`` (before the step), ``lr``, ``optimizer``, and for each weight of two or more dimensions, in
-    the order of `names`, ``grad_rms`` and ``update_ratio``, which is rms(change) / rms(weight), as in `vglab.probe`.
+    A record is a dict: ``step`` (from 0), ``loss`` (before the step), ``lr``, ``optimizer``, and for each weight of two
+    or more dimensions, in the order of `names`, ``grad_rms`` and ``update_ratio``, which is rms(change) / rms(weight),
+    as in `vglab.probe`.
 
     >>> from vglab import mlp
     >>> x, y = torch.ones(4, 3), torch.tensor([0, 1, 0, 1])

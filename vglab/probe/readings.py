@@ -99,6 +99,7 @@ def _entries(t):
     return flat
 
 
+@np.errstate(over="ignore")  # infinite, they are taken again in float64
 def _sums(flat, n):
     """Sum and sum of squares."""
     if n <= CHUNK:
@@ -108,6 +109,7 @@ def _sums(flat, n):
     return total + float(rest.dot(_ONES[: len(rest)])), square + float(rest.dot(rest))
 
 
+@np.errstate(over="ignore")
 def _square(flat, n):
     if n <= CHUNK:
         return float(flat.dot(flat))

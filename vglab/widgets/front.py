@@ -4,7 +4,7 @@ import os
 
 
 def front(model, view, start):
-    """A `Stage` where anywidget is installed, else a `Panel`; ``VGLAB_WIDGETS=plain`` in the environment asks for it."""
+    """A `Stage`; a `Panel` where anywidget is missing or ``VGLAB_WIDGETS=plain`` stands in the environment."""
     if os.environ.get("VGLAB_WIDGETS") != "plain":
         try:
             from .stage import Stage

@@ -29,10 +29,11 @@ class Recorder(RendererBase):
     """A renderer that writes down; `shapes` is what it was told.
 
     Every shape has ``kind`` and, where it applies, ``ink`` (colour of lines and words), ``width``, ``dash``, ``cap``,
-    ``fill`` (colour), ``hatch`` (a tile: ``at, side, ink, width``) and ``clip`` (x, y, width, height). The kinds: ``path`` (``at``: points), ``marks`` (``shape``,
-    points around 0, to be drawn at every point of ``at``), ``words`` (``x, y`` of the baseline's left end, ``text``,
-    ``size``, ``bold``, ``angle`` in degrees) and ``image`` (``box``: x, y, width, height; ``cells``: columns, rows;
-    ``rgba``: bytes, compressed by zlib, row by row from the top). Points and bytes are written in base64.
+    ``fill`` (colour), ``hatch`` (a tile: ``at, side, ink, width``) and ``clip`` (x, y, width, height). The kinds:
+    ``path`` (``at``: points), ``marks`` (``shape``, points around 0, to be drawn at every point of ``at``), ``words``
+    (``x, y`` of the baseline's left end, ``text``, ``size``, ``bold``, ``angle`` in degrees) and ``image`` (``box``: x,
+    y, width, height; ``cells``: columns, rows; ``rgba``: bytes, compressed by zlib, row by row from the top). Points
+    and bytes are written in base64.
     """
 
     def __init__(self, figure):
@@ -43,21 +44,21 @@ class Recorder(RendererBase):
 
     # what artists ask
 
-    def get_canvas_width_height(self):  # noqa: D102 - matplotlib's
+    def get_canvas_width_height(self):
         return self.width, self.height
 
-    def points_to_pixels(self, points):  # noqa: D102
+    def points_to_pixels(self, points):
         return points * self.scale
 
-    def option_scale_image(self):  # noqa: D102 - images of interpolation "none" come as they are, with a transform
+    def option_scale_image(self):
         return True
 
-    def get_text_width_height_descent(self, s, prop, ismath):  # noqa: D102
+    def get_text_width_height_descent(self, s, prop, ismath):
         return self.ruler.get_text_width_height_descent(s, prop, ismath)
 
     # what artists tell
 
-    def draw_path(self, gc, path, transform, rgbFace=None):  # noqa: D102, N803
+    def draw_path(self, gc, path, transform, rgbFace=None):
         hatch = gc.get_hatch_path()
         if rgbFace is None and hatch is None and not gc.get_linewidth():
             return
@@ -67,19 +68,19 @@ class Recorder(RendererBase):
             more = {} if hatch is None else {"hatch": self._hatch(gc, hatch)}
             self._keep("path", gc, rgbFace, at=_packed(points), **more)
 
-    def draw_markers(self, gc, marker_path, marker_trans, path, trans, rgbFace=None):  # noqa: D102, N803
+    def draw_markers(self, gc, marker_path, marker_trans, path, trans, rgbFace=None):
         places = trans.transform(path.vertices)
         places = places[np.isfinite(places).all(axis=1)]
         if len(places):
             around = self._points(marker_path, marker_trans, None, None) - [0, self.height]
             self._keep("marks", gc, rgbFace, shape=_packed(around), at=_packed([0, self.height] + places * [1, -1]))
 
-    def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):  # noqa: D102
+    def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
         look = {"size": round(prop.get_size_in_points() * self.scale, 2), "angle": float(angle)}
         look |= {"bold": True} if "SemiBold" in str(prop.get_file()) else {}
         self._keep("words", gc, None, x=round(float(x), 2), y=round(float(y), 2), text=s, **look)
 
-    def draw_image(self, gc, x, y, im, transform=None):  # noqa: D102
+    def draw_image(self, gc, x, y, im, transform=None):
         rows, columns = im.shape[:2]
         corners = [[0, 0], [columns, rows]] if transform is None else transform.transform([[0, 0], [1, 1]])
         (left, first), (right, last) = np.add(corners, [x, y])  # the first row lies at `first`, the last at `last`

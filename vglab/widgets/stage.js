@@ -89,6 +89,13 @@ async function unpack(shapes) {
   return shapes;
 }
 
+// Everything in a table of frames, made ready to be drawn.
+async function unpackTable(table) {
+  const frames = table ? [...table.frames, ...table.presets].map(frame => frame.shapes) : [];
+  await Promise.all([...frames, ...(table?.stills || [])].map(unpack));
+  return table || null;
+}
+
 // ---------------------------------------------------------------- the picture
 
 class Picture {
@@ -99,6 +106,8 @@ class Picture {
     this.still = this.moving = [];
     this.background = null;
     new ResizeObserver(() => this.refresh()).observe(this.canvas);
+    const themes = new MutationObserver(() => setTimeout(() => this.refresh(), 300));  // after the style sheets' change
+    for (const node of [document.documentElement, document.body]) themes.observe(node, { attributes: true });
   }
 
   colour = code => {
@@ -131,10 +140,14 @@ class Picture {
   }
 }
 
+// The ground that the picture lies on decides, whoever coloured it: Jupyter, a site, a slide.
 function isDark(node) {
-  const jupyter = document.body.dataset.jpThemeLight;
-  if (jupyter) return jupyter === "false";
-  return document.documentElement.dataset.theme === "dark";
+  for (; node; node = node.parentElement) {
+    const parts = getComputedStyle(node).backgroundColor.match(/[\d.]+/g) || [];  // none before it is on the page
+    const [r = 0, g = 0, b = 0, alpha = parts.length ? 1 : 0] = parts.map(Number);
+    if (alpha > 0.5) return 0.2126 * r + 0.7152 * g + 0.0722 * b < 110;
+  }
+  return false;
 }
 
 // ---------------------------------------------------------------- controls
@@ -146,11 +159,9 @@ function element(tag, attributes = {}, ...inside) {
   return node;
 }
 
-let made = 0;
-
 // A row with a label and a native control. The label follows the state; arrow keys are the control's, not the notebook's.
 function control(parameter, moved) {
-  const id = `vg-${made++}`, words = element("label", { for: id });
+  const id = `vg-${Math.random().toString(36).slice(2)}`, words = element("label", { for: id });
   const input = parameter.options
     ? element("select", { id }, ...parameter.options.map(([value, text]) => element("option", { value }, text)))
     : element("input", { id, type: "range", min: 0, max: parameter.positions.length - 1, step: 1 });
@@ -177,6 +188,7 @@ const nearest = (positions, value) => positions.reduce(
 class Stage {
   constructor(el, plan, send) {
     this.plan = plan;
+    this.table = null;  // what was computed beforehand, once it is unpacked
     this.send = send;  // asks whoever computes: send({set: {...}}), send({reset: true})
     this.picture = new Picture(plan.size, plan.dark);
     this.controls = Object.fromEntries(plan.parameters.map(p => [p.name, control(p, (n, v) => this.moved(n, v))]));
@@ -225,12 +237,12 @@ class Stage {
   // A position that was computed beforehand is shown at once; whoever computes hears of it in any case.
   moved(name, value) {
     const frame = this.frame(name, value);
-    if (frame) this.show(frame, this.plan.table.stills[frame.still]);
+    if (frame) this.show(frame, this.table.stills[frame.still]);
     this.send({ set: { [name]: value }, changed: name });
   }
 
   frame(name, value) {
-    const { table } = this.plan;
+    const { table } = this;
     if (!table || name !== table.name) return null;
     const others = Object.entries(table.frames[0].params).filter(([other]) => other !== name);
     if (!others.every(([other, set]) => this.params[other] === set)) return null;
@@ -301,6 +313,7 @@ function render({ model, el }) {
   model.on("change:state", show);
   model.on("msg:custom", answered);
   show();
+  unpackTable(model.get("plan").table).then(table => { stage.table = table; });
   return () => { model.off("change:state", show); model.off("msg:custom", answered); };
 }
 
@@ -312,8 +325,7 @@ const unfold = async packed => JSON.parse(new TextDecoder().decode(await inflate
 
 // still: {plan, state, still} as in a notebook, and in the plan's table what was computed when the page was made.
 async function mount(el, { plan, state, still }) {
-  const { table } = plan, all = [state, ...(table?.frames || []), ...(table?.presets || [])];
-  await Promise.all([unpack(still), ...(table?.stills || []).map(unpack), ...all.map(frame => unpack(frame.shapes))]);
+  const [table] = await Promise.all([unpackTable(plan.table), unpack(still), unpack(state.shapes)]);
   const answer = message => {
     if (message.reset) stage.show(state, still);
     const preset = plan.presets.findIndex(([, params]) => params === message.set);
@@ -321,6 +333,7 @@ async function mount(el, { plan, state, still }) {
   };
   el.replaceChildren();
   const stage = new Stage(el, plan, answer);
+  stage.table = table;
   stage.show(state, still);
   for (const parameter of plan.parameters.filter(p => p.name !== table.name)) {
     stage.controls[parameter.name].input.disabled = true;

@@ -23,8 +23,8 @@ _FONTS = {"400": "Inter-Regular.otf", "600": "Inter-SemiBold.otf"}
 class Stage(Dials, anywidget.AnyWidget):
     """What `vg.widgets` functions return; it shows itself as the last expression of a cell. See `Dials`.
 
-    Where `model` names a control as ``TABLE``, the pictures for all its positions are made at once and travel along: the
-    browser answers without the kernel as long as the other parameters stand as at the start.
+    Where `model` names a control as ``TABLE``, the pictures for all its positions are made at once and travel along:
+    the browser answers without the kernel as long as the other parameters stand as at the start.
     """
 
     _esm, _css = _SCRIPT, _STYLE

@@ -91,9 +91,7 @@ class Watch:
             self.start()
 
     def _stop(self, state):
-        if self.state == "running" or state == "not begun":
-            self.state = state
-        elif self.state == "paused" and state == "cancelled":
+        if self.state == "running" or state == "not begun" or (self.state == "paused" and state == "cancelled"):
             self.state = state
         if state == "not begun" and self._task is None:
             self._take_back()
