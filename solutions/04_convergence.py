@@ -177,6 +177,9 @@ r"""
 *Figure 4.3. A training of 300 steps at a glance: the loss of each batch, and under it the update ratio of every layer,
 brighter for further, step by step. The line of text reads the length of the plateau and the ratio of the first layer to
 the last at the start.*
+
+To watch a training of your own while it runs, and to turn its learning rate in mid-run: `vg.widgets.watch(model,
+batches)`.
 """
 
 # %% [markdown] minutes=11

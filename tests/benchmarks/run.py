@@ -1,6 +1,6 @@
 """Speed and memory, each beside a control and its rivals: ``make bench``, or this file run by any Python with vglab.
 
-Names of parts run only these: ``python tests/benchmarks/run.py imports profiles phases many memory probes``.
+Names of parts run only these: ``python tests/benchmarks/run.py imports profiles phases many memory probes widgets``.
 """
 
 import os
@@ -13,9 +13,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def main(wanted):
-    from tests.benchmarks import imports, many, memory, phases, probes, profiles
+    from tests.benchmarks import imports, many, memory, phases, probes, profiles, widgets
 
     parts = (imports.imports, profiles.profiles, phases.phases, many.many, memory.memory, probes.probes)
+    parts += (widgets.widgets,)
     parts = {part.__name__: part for part in parts}
     if unknown := set(wanted) - set(parts):
         sys.exit(f"{', '.join(sorted(unknown))} was asked for; the parts are {', '.join(parts)}.")

@@ -118,7 +118,9 @@ class OpenNotebook:
         )
 
     def _listen(self, message):
-        if message.type == "error" and "Failed to load resource" not in message.text:  # a page without our widgets has them
+        if (
+            message.type == "error" and "Failed to load resource" not in message.text
+        ):  # a page without our widgets has them
             self._page_errors.append(f"console: {message.text}")
 
     def run_all(self):

@@ -26,9 +26,10 @@ def opened(request, chromium, lab):
                 const panel = window.jupyterapp.shell.currentWidget;
                 await panel.context.ready; await panel.sessionContext.ready;
                 await panel.sessionContext.session.kernel.info;
-                await window.jupyterapp.commands.execute("notebook:run-all-cells");
             }"""
         )
+        troubles.clear()  # Notebook has one of its own while it opens, without our widgets, too
+        page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(f"() => document.querySelectorAll('.vg-stage').length === {len(NAMES)}", timeout=90_000)
     yield request.param, page, troubles
     context.close()

@@ -45,7 +45,8 @@ def gallery(chromium, lab):
 def statistics(notebook, folder):
     """What the kernel holds, asked beside the notebook's cells."""
     notebook.page.evaluate(
-        "code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code }).done", STATS
+        "code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code }).done",
+        STATS,
     )
     return json.loads((folder / "stats.json").read_text())
 

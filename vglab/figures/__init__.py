@@ -1,5 +1,6 @@
 """Tidy tables in, matplotlib axes out: one function per kind of picture, one style."""
 
+from .dark import dark
 from .diagnoses import diagnosis_plot
 from .lags import time_plot
 from .maps import heat_plot, phase_plot, trainability_plot
@@ -10,6 +11,7 @@ from .scans import histogram_plot, scan_plot, training_plot
 from .spectra import spectrum_plot
 
 __all__ = [
+    "dark",
     "depth_plot",
     "diagnosis_plot",
     "heat_plot",

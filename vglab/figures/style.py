@@ -15,7 +15,7 @@ MARKERS = ("o", "s", "^", "D", "v")
 TEXT, GREY, GRID, BACKGROUND = "#1F2937", "#6B7280", "#E5E7EB", "#FFFFFF"
 
 DARK = {  # every colour of a figure on white, and on a dark ground
-    "#0a4f8f": "#5ab0e8", "#a8320a": "#f58249", "#12a07a": "#35c79a", "#c48a00": "#f0b93a", "#c060b0": "#e3a3c5",
+    "#0a4f8f": "#3893f2", "#a8320a": "#fb7035", "#12a07a": "#51eda6", "#c48a00": "#ffbe15", "#c060b0": "#bdbaeb",
     "#1f2937": "#f3f4f6", "#6b7280": "#aab2bf", "#e5e7eb": "#374151", "#ffffff": "#111827",
 }  # fmt: skip
 

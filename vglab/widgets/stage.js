@@ -172,12 +172,12 @@ function control(parameter, moved) {
   return {
     row: element("div", { class: "vg-control" }, words, input),
     input,
-    show(value, text) {
+    show(value, text, late) {
       words.textContent = text;
-      if (parameter.options) { input.value = value; return; }
-      const place = nearest(parameter.positions, value);
-      if (Number(input.value) !== place) input.value = place;
-      input.setAttribute("aria-valuetext", text);
+      if (!parameter.options) input.setAttribute("aria-valuetext", text);
+      if (late) return;
+      const place = parameter.options ? value : String(nearest(parameter.positions, value));
+      if (input.value !== place) input.value = place;
     },
   };
 }
@@ -250,13 +250,16 @@ class Stage {
     return table.frames[options ? options.findIndex(([option]) => option === value) : nearest(positions, value)];
   }
 
-  // state: {params, labels, sentence, note, shapes}; still: the shapes of what does not move
-  show(state, still) {
+  // state: {params, labels, sentence, note, shapes}; still: the shapes of what does not move. An answer that is late
+  // leaves the controls alone: someone is dragging one of them.
+  show(state, still, late = false) {
     this.params = state.params;
     if (this.picture.still !== still) this.picture.setStill(still);
     this.picture.moving = state.shapes;
     this.picture.refresh();
-    for (const [name, value] of Object.entries(state.params)) this.controls[name].show(value, state.labels[name]);
+    for (const [name, value] of Object.entries(state.params)) {
+      this.controls[name].show(value, state.labels[name], late);
+    }
     this.showStatus(state.actions || [], state.progress);
     this.picture.canvas.setAttribute("aria-label", state.sentence);
     this.sentence.textContent = state.sentence;
@@ -304,7 +307,8 @@ function render({ model, el }) {
   const show = async () => {
     const [state, still] = [model.get("state"), model.get("still")];
     await Promise.all([unpack(state.shapes), unpack(still)]);
-    if (!next) stage.show(state, still);  // if more was asked meanwhile, this answer is late already
+    if (next && stage.table) return;  // the browser is further already
+    stage.show(state, still, Boolean(next));
   };
   const answered = () => {
     waiting = false;
