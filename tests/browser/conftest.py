@@ -97,7 +97,7 @@ class OpenNotebook:
 
     def __init__(self, page, url):
         self.page, self._page_errors = page, []
-        page.set_default_timeout(15 * SECONDS)
+        page.set_default_timeout(40 * SECONDS)
         page.on("pageerror", lambda error: self._page_errors.append(f"page error: {error}"))
         page.on("console", self._listen)
         page.goto(url)
