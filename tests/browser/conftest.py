@@ -130,7 +130,7 @@ class OpenNotebook:
             """() => window.jupyterapp.shell.currentWidget.content.widgets
                 .filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim())
                 .every(cell => cell.model.executionCount && cell.model.executionState !== 'running')""",
-            timeout=180 * SECONDS,
+            timeout=300 * SECONDS,
         )
 
     def show_output_of(self, words):
