@@ -152,6 +152,7 @@ def test_a_training_is_started_watched_paused_changed_and_cancelled(open_noteboo
     page.wait_for_function("node => node.value > 0.02", arg=root.locator("progress").element_handle())
     assert root.locator("canvas").evaluate(HASH_OF) != picture
     assert "s left" in root.locator("progress").get_attribute("aria-label")
+    assert "of 4000, " in root.locator(".vg-actions").inner_text()
     begun = statistics(notebook, lab[2])  # the kernel answers while it trains
     assert begun["threads"] > threads
     root.get_by_label("optimizer").select_option("adam")
@@ -162,7 +163,7 @@ def test_a_training_is_started_watched_paused_changed_and_cancelled(open_noteboo
     root.get_by_role("button", name="Pause", exact=True).wait_for()
     took = page.evaluate(
         """async root => {
-            const [go, cancel] = root.querySelectorAll(".vg-buttons:nth-child(2) button"), begun = performance.now();
+            const [go, cancel] = root.querySelectorAll(".vg-actions button"), begun = performance.now();
             cancel.click();
             while (go.textContent !== "Start again") await new Promise(requestAnimationFrame);
             return performance.now() - begun;

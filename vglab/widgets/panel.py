@@ -21,7 +21,7 @@ class Panel(Dials, ipywidgets.VBox):
         self._image = ipywidgets.Image(format="png", layout={"width": "100%", "max_width": "760px"})
         self._readout = ipywidgets.HTML()
         self._actions = [_button("", model.act, name=name) for name, _, _ in _status(model)["actions"]]
-        self._progress = ipywidgets.FloatProgress(max=1, layout={"width": "180px"})
+        self._progress, self._left = ipywidgets.FloatProgress(max=1, layout={"width": "180px"}), ipywidgets.Label()
         self._model = model
         super().__init__(self._parts(), layout={"max_width": "780px"})
         self._begin(model, view, start)
@@ -43,7 +43,7 @@ class Panel(Dials, ipywidgets.VBox):
         for button, (_, words, enabled) in zip(self._actions, status["actions"], strict=True):
             button.description, button.disabled = words, not enabled
         if "progress" in status:
-            self._progress.value, self._progress.tooltip = status["progress"]
+            self._progress.value, self._left.value = status["progress"]
         self._readout.value = (
             f'<div role="status" style="line-height:1.45">{escape(self._sentence, quote=False)}<br>'
             f'<span style="opacity:0.75">{escape(note, quote=False)}</span></div>'
@@ -55,7 +55,7 @@ class Panel(Dials, ipywidgets.VBox):
         wrap = {"flex_flow": "row wrap", "grid_gap": "2px 4px"}
         return (
             ipywidgets.HBox(buttons, layout=wrap),
-            *([ipywidgets.HBox([*self._actions, self._progress], layout=wrap)] if self._actions else []),
+            *([ipywidgets.HBox([*self._actions, self._progress, self._left], layout=wrap)] if self._actions else []),
             ipywidgets.HBox(list(self._controls.values()), layout=wrap),
             self._image,
             self._readout,

@@ -195,7 +195,8 @@ class Stage {
     this.sentence = element("div", { class: "vg-sentence", role: "status" });
     this.note = element("div", { class: "vg-note" });
     this.progress = element("progress", { max: 1, value: 0, hidden: "" });
-    this.actions = element("div", { class: "vg-buttons" });
+    this.left = element("span", { class: "vg-note" });
+    this.actions = element("div", { class: "vg-buttons vg-actions" });
     const buttons = plan.presets.map(([words, params]) => this.button(words, () => send({ set: params })));
     buttons.push(this.button("Reset", () => send({ reset: true })), this.presenter());
     this.root = element("div", { class: "vg-stage" },
@@ -278,11 +279,11 @@ class Stage {
       button.setAttribute("aria-disabled", !enabled);  // disabled, it would lose the focus
     });
     if (!progress) return;
-    this.actions.append(this.progress);
+    this.actions.append(this.progress, this.left);
     this.progress.hidden = false;
     this.progress.value = progress[0];
     this.progress.setAttribute("aria-label", progress[1]);
-    this.progress.title = progress[1];
+    this.left.textContent = progress[1];
   }
 }
 
